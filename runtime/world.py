@@ -1,0 +1,113 @@
+"""The doors outward: what the interpreter may ask of the world, as small Protocols.
+
+`real_world.py` opens them for real; tests pass fakes. Nothing else in `runtime/` reads a clock, starts a process or
+asks a person.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class Cancellation(Protocol):
+    """Says whether the run is to stop, and why; every wait ends at once when it says so."""
+
+    @property
+    def reason(self) -> str:
+        """Why the run is to stop; empty while it is not."""
+        ...
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep up to `seconds`; return True as soon as the run is to stop."""
+        ...
+
+
+class Clock(Protocol):
+    def now_s(self) -> float:
+        """Monotonic seconds: for durations and deadlines, never shown."""
+        ...
+
+    def utc(self) -> str:
+        """The time of day as RFC 3339 in UTC with milliseconds, `2026-11-22T19:05:00.123Z`: for records only."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """A shell command to run: `bash -c`, stdin empty, in its own process group."""
+
+    command: str
+    folder: Path
+    environment: Mapping[str, str]
+    timeout_ms: int  # 0 = none
+    stdout: Path  # output is streamed into these files
+    stderr: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandResult:
+    """How it ended. `exit_code` is 124 when the time was up, 128 + N when signal N ended it."""
+
+    exit_code: int
+    timed_out: bool
+    canceled: bool
+    duration_ms: int
+
+
+class Shell(Protocol):
+    def run(self, command: Command, cancellation: Cancellation, on_output: Callable[[bytes], None]) -> CommandResult:
+        """Run to the end; on timeout or cancellation TERM the group, wait 2 s, KILL it.
+
+        A process that stays behind and holds the output open does not delay the return.
+        """
+        ...
+
+
+class Workspace(Protocol):
+    """Where stages work: a git worktree with a commit per node, or a plain folder."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def branch(self) -> str:
+        """The run's branch; empty in a plain folder."""
+        ...
+
+    @property
+    def base_sha(self) -> str:
+        """The commit the run began at; empty without git."""
+        ...
+
+    def commit(self, message: str) -> str:
+        """Record the folder's state; return the commit, or "" without git."""
+        ...
+
+
+class People(Protocol):
+    def ask(self, question: "Question", cancellation: Cancellation) -> "Answer": ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    id: str
+    text: str
+    options: Sequence["Option"]
+    default: str | None  # target taken when nobody answers in time
+    timeout_ms: int  # 0 = wait for ever
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    target: str
+    label: str
+    accelerator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The chosen option's target; empty with a reason when nobody chose."""
+
+    target: str
+    reason: str = ""
