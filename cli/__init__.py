@@ -1,0 +1,1 @@
+"""The front door: picks a room, prints, exits. Nobody imports it."""

@@ -1,0 +1,72 @@
+"""`attractor`: one lazy subcommand per module, so that a command pays only for what it uses."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple, TextIO
+
+
+class ExitCode(IntEnum):
+    OK = 0
+    FINDINGS = 1  # errors were found, or the pipeline failed
+    USAGE = 2  # asked wrongly, an invalid plan, or our own bug
+    PREFLIGHT = 3
+
+
+class Command(NamedTuple):
+    """A subcommand: `cli/MODULE.py` with `configure(parser)` and `run(arguments, stdout, stderr) -> int`."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "compile": Command("compile", "check run.yaml and its graph, and write plan.json"),
+    "exec": Command("exec", "run a plan"),
+    "run": Command("run", "compile, then exec, in one step"),
+    "explain": Command("explain", "say where an effective value of a plan came from"),
+    "diff": Command("diff", "compare two plans by meaning"),
+    "graph": Command("graph", "draw a plan or a pipeline"),
+    "schema": Command("schema", "print a JSON Schema"),
+    "rules": Command("rules", "list the lint rules, or explain one"),
+}
+
+
+def main(argv: Sequence[str] | None = None, stdout: TextIO | None = None, stderr: TextIO | None = None) -> int:
+    """Run one command and return its exit code (`ExitCode`, or 128 + N after signal N)."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    stdout, stderr = stdout or sys.stdout, stderr or sys.stderr
+    command = COMMANDS.get(argv[0]) if argv else None
+    if command is None:
+        return _front_page(argv, stdout, stderr)
+    module = importlib.import_module(f".{command.module}", __package__)
+    parser = argparse.ArgumentParser(prog=f"attractor {argv[0]}", description=module.__doc__, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    module.configure(parser)
+    try:
+        arguments = parser.parse_args(argv[1:])
+    except SystemExit as exit:  # argparse: 0 after --help, 2 after a wrong argument
+        return int(exit.code or 0)
+    return int(module.run(arguments, stdout, stderr))
+
+
+def _front_page(argv: Sequence[str], stdout: TextIO, stderr: TextIO) -> int:
+    text = "usage: attractor COMMAND [ARGUMENTS]\n\n" + "".join(
+        f"  {name:<10} {command.help}\n" for name, command in COMMANDS.items()
+    ) + "\n`attractor COMMAND --help` says more.\n"  # fmt: skip
+    if not argv or argv[0] in {"-h", "--help", "help"}:
+        stdout.write(text)
+        return ExitCode.OK
+    if argv[0] in {"-V", "--version"}:
+        from importlib.metadata import version
+
+        stdout.write(f"attractor {version('attractor')}\n")
+        return ExitCode.OK
+    stderr.write(f"attractor: no such command: {argv[0]!r}\n\n{text}")
+    return ExitCode.USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

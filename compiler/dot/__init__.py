@@ -1,0 +1,1 @@
+"""Graph text to tokens to syntax tree, recovering from every error."""

@@ -1,0 +1,1 @@
+"""Passes: each resolves one thing and returns the graph with one more column."""

@@ -1,0 +1,1 @@
+"""One kind of node per file; `STEPS` says which is which."""
