@@ -1,0 +1,63 @@
+# `make demo` and `make test` are all a fresh machine needs: Python 3.11, pip, git and make.
+# What else is needed is installed here, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ROOMS := compiler runtime
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo demo-rogue test lint types bench fuzz format clean
+
+help:  ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/.run-time: pyproject.toml .ci/venv
+	@PYTHON=$(PYTHON) .ci/venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run-time
+	@.ci/debian graphviz dot "drawing and its tests"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+setup: $(VENV)/.run-time  ## the virtual environment with the run-time packages
+setup-dev: $(VENV)/.dev  ## the same with what tests need
+
+demo: setup  ## compile and run demo/quickstart, offline
+	@$(BIN)/python demo/quickstart/demo.py
+
+demo-rogue: setup  ## compile demo/rogue and walk its four scenarios, simulated
+	@$(BIN)/python demo/rogue/demo.py
+
+test: lint types  ## lint, types and all fast tests
+	@$(BIN)/python -m pytest -q -n 2
+
+lint: setup-dev  ## ruff: rules and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: setup-dev  ## mypy --strict: each room alone, then the front door over all of them
+	@for room in $(ROOMS); do $(BIN)/mypy $$room || exit 1; done
+	@mkdir -p build/types/attractor
+	@for room in $(ROOMS) schemas cli; do ln -sfn ../../../$$room build/types/attractor/$$room; done
+	@MYPYPATH=build/types $(BIN)/mypy --namespace-packages --explicit-package-bases -p attractor.cli
+
+format: setup-dev  ## let ruff rewrite
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: $(VENV)/.bench  ## the measured figures, as ratios in one run
+	@$(BIN)/python -m bench
+
+fuzz: setup-dev  ## slow tests: fuzzing for exceptions and for time
+	@$(BIN)/python -m pytest -q -n 2 -m slow --override-ini addopts="--import-mode=importlib --strict-markers -ra"
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
