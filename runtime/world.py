@@ -7,7 +7,10 @@ asks a person.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from .events import Event
+from .outcome import Usage
 
 
 class Cancellation(Protocol):
@@ -111,3 +114,30 @@ class Answer:
 
     target: str
     reason: str = ""
+
+
+class Meter(Protocol):
+    """What the run has spent so far, branches and restarts included."""
+
+    @property
+    def usage(self) -> Usage: ...
+
+    def charge(self, usage: Usage) -> None:
+        """Add what an attempt spent. The walk does this with every `Outcome.usage`; steps never do."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Take time out of `max_wall_ms`: a step calls it with how long it waited for a person."""
+        ...
+
+
+class World(NamedTuple):
+    """All doors, as the walk and the steps receive them."""
+
+    clock: Clock
+    shell: Shell
+    workspace: Workspace
+    people: People
+    cancellation: Cancellation
+    emit: Callable[[Event], None]
+    meter: Meter

@@ -1,0 +1,477 @@
+"""What a run tells about itself: one light value per event, one table of them, one function to a line.
+
+Events are past tense and carry facts, never secrets. `EVENTS` is the table: the schema of `progress.ndjson`
+(`schemas/event.schema.json`) and the docs are generated from it by `event_schema.py`; after a change here run
+`python -m attractor.runtime.event_schema > schemas/event.schema.json`.
+A field name means the same in every event; `FIELDS` says what.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from .outcome import Json
+
+
+class RunStarted(NamedTuple):
+    """The walk is about to begin."""
+
+    name: str
+    goal: str
+    digest: str
+    workspace: str
+    branch: str
+    base_sha: str
+
+
+class PreflightFinished(NamedTuple):
+    """What the plan needs was looked for before anything was spent."""
+
+    passed: bool
+    failures: Sequence[str]
+    warnings: Sequence[str]
+
+
+class SetupStarted(NamedTuple):
+    """A setup command is about to run in the workspace."""
+
+    number: int
+    command: str
+
+
+class SetupFinished(NamedTuple):
+    """A setup command ended."""
+
+    number: int
+    command: str
+    exit_code: int
+    duration_ms: int
+    reason: str
+
+
+class StageStarted(NamedTuple):
+    """An attempt of a stage begins."""
+
+    node_id: str
+    kind: str
+    visit: int
+    attempt: int
+    attempts: int
+    folder: str
+
+
+class StageOutput(NamedTuple):
+    """A stage printed something; at most a few of these per second, the rest is in its files."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    stream: str
+    text: str
+
+
+class StageAttemptFinished(NamedTuple):
+    """An attempt ended and its result was read."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    status: str
+    failure_class: str
+    reason: str
+    source: str
+    duration_ms: int
+
+
+class StageRetryScheduled(NamedTuple):
+    """Another attempt will be made after a delay."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    attempts: int
+    delay_ms: int
+    reason: str
+
+
+class StageRetryBlocked(NamedTuple):
+    """Attempts were left, but this failure is not one that another attempt can cure."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    attempts: int
+    failure_class: str
+    reason: str
+
+
+class StageFinished(NamedTuple):
+    """A visit of a node is over; its journal line is on disk."""
+
+    node_id: str
+    kind: str
+    visit: int
+    attempt: int
+    status: str
+    failure_class: str
+    reason: str
+    signature: str
+    commit: str
+    notes: str
+    duration_ms: int
+    llm_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
+class EdgeSelected(NamedTuple):
+    """Why the walk went where it went. `candidates` were looked at in this order."""
+
+    node_id: str
+    to: str
+    why: str
+    status: str
+    label: str
+    candidates: Sequence[Mapping[str, Json]]
+    skipped: Sequence[str]
+
+
+class GoalGateUnsatisfied(NamedTuple):
+    """An exit was reached while a visited goal gate had not succeeded."""
+
+    node_id: str
+    gate: str
+    status: str
+    to: str
+
+
+class LoopRestarted(NamedTuple):
+    """The run starts over with a fresh context."""
+
+    node_id: str
+    to: str
+    restarts: int
+    folder: str
+    persist_keys: Sequence[str]
+
+
+class LoopRestartBlocked(NamedTuple):
+    """A restart edge was chosen, but it restarts only after transient failures."""
+
+    node_id: str
+    to: str
+    failure_class: str
+    reason: str
+
+
+class BreakerTripped(NamedTuple):
+    """A bound on repetition was reached; the walk it belongs to ends."""
+
+    node_id: str
+    breaker: str
+    limit: int
+    value: int
+    signature: str
+    reason: str
+
+
+class LimitReached(NamedTuple):
+    """One of run.yaml's limits was reached; the run ends."""
+
+    limit_name: str
+    limit: float
+    value: float
+    reason: str
+
+
+class CheckpointSaved(NamedTuple):
+    """A snapshot of the journal was written."""
+
+    journal_lines: int
+    node_id: str
+
+
+class LlmRequestSent(NamedTuple):
+    """A model was asked."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    provider: str
+    model: str
+    request: int
+
+
+class LlmResponseReceived(NamedTuple):
+    """A model answered."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    provider: str
+    model: str
+    request: int
+    finish_reason: str
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+    duration_ms: int
+
+
+class LlmRetryScheduled(NamedTuple):
+    """The same model will be asked again after a delay."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    provider: str
+    model: str
+    request: int
+    delay_ms: int
+    reason: str
+
+
+class LlmFailedOver(NamedTuple):
+    """The next entry of the node's chain is asked from here on."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    from_provider: str
+    from_model: str
+    to_provider: str
+    to_model: str
+    reason: str
+
+
+class QuestionAsked(NamedTuple):
+    """A person has to choose."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    question: str
+    text: str
+    options: Sequence[str]
+
+
+class QuestionAnswered(NamedTuple):
+    """Somebody, or a default, chose; `to` is empty when nobody did."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    question: str
+    to: str
+    reason: str
+
+
+class BranchStarted(NamedTuple):
+    """A branch of a parallel node begins."""
+
+    node_id: str
+    visit: int
+    branch_id: str
+    to: str
+
+
+class BranchProgressed(NamedTuple):
+    """A stage inside a branch finished."""
+
+    node_id: str
+    visit: int
+    branch_id: str
+    stage: str
+    status: str
+
+
+class BranchFinished(NamedTuple):
+    """A branch reached the join, or ended before it."""
+
+    node_id: str
+    visit: int
+    branch_id: str
+    last_node: str
+    status: str
+    failure_class: str
+    reason: str
+
+
+class FanInFinished(NamedTuple):
+    """The branches were ranked and joined."""
+
+    node_id: str
+    visit: int
+    merge: str
+    best_id: str
+    best_outcome: str
+    best_head_sha: str
+    losers: Sequence[str]
+
+
+class ContextKeyRefused(NamedTuple):
+    """A stage tried to write a key that belongs to the engine; the key was left alone."""
+
+    node_id: str
+    visit: int
+    key: str
+
+
+class StallDetected(NamedTuple):
+    """Nothing real happened for too long; the run is canceled."""
+
+    stall_timeout_ms: int
+    idle_ms: int
+
+
+class Warned(NamedTuple):
+    """Something that a person should know and that changes nothing."""
+
+    message: str
+
+
+class RunCompleted(NamedTuple):
+    """The pipeline ended in success; the last line."""
+
+    status: str
+    reason: str
+    node_id: str
+    folder: str
+    branch: str
+    commit: str
+    duration_ms: int
+
+
+class RunFailed(NamedTuple):
+    """The pipeline failed; the last line."""
+
+    status: str
+    reason: str
+    failure_class: str
+    node_id: str
+    folder: str
+    branch: str
+    commit: str
+    duration_ms: int
+
+
+class RunCanceled(NamedTuple):
+    """The run was stopped; the last line."""
+
+    status: str
+    reason: str
+    node_id: str
+    folder: str
+    branch: str
+    commit: str
+    duration_ms: int
+
+
+Event = (
+    RunStarted
+    | PreflightFinished
+    | SetupStarted
+    | SetupFinished
+    | StageStarted
+    | StageOutput
+    | StageAttemptFinished
+    | StageRetryScheduled
+    | StageRetryBlocked
+    | StageFinished
+    | EdgeSelected
+    | GoalGateUnsatisfied
+    | LoopRestarted
+    | LoopRestartBlocked
+    | BreakerTripped
+    | LimitReached
+    | CheckpointSaved
+    | LlmRequestSent
+    | LlmResponseReceived
+    | LlmRetryScheduled
+    | LlmFailedOver
+    | QuestionAsked
+    | QuestionAnswered
+    | BranchStarted
+    | BranchProgressed
+    | BranchFinished
+    | FanInFinished
+    | ContextKeyRefused
+    | StallDetected
+    | Warned
+    | RunCompleted
+    | RunFailed
+    | RunCanceled
+)
+
+EVENTS: Mapping[type[Event], str] = {
+    RunStarted: "run_started",
+    PreflightFinished: "preflight_finished",
+    SetupStarted: "setup_started",
+    SetupFinished: "setup_finished",
+    StageStarted: "stage_started",
+    StageOutput: "stage_output",
+    StageAttemptFinished: "stage_attempt_finished",
+    StageRetryScheduled: "stage_retry_scheduled",
+    StageRetryBlocked: "stage_retry_blocked",
+    StageFinished: "stage_finished",
+    EdgeSelected: "edge_selected",
+    GoalGateUnsatisfied: "goal_gate_unsatisfied",
+    LoopRestarted: "loop_restart",
+    LoopRestartBlocked: "loop_restart_blocked",
+    BreakerTripped: "breaker_tripped",
+    LimitReached: "limit_reached",
+    CheckpointSaved: "checkpoint_saved",
+    LlmRequestSent: "llm_request",
+    LlmResponseReceived: "llm_response",
+    LlmRetryScheduled: "llm_retry",
+    LlmFailedOver: "llm_failover",
+    QuestionAsked: "question_asked",
+    QuestionAnswered: "question_answered",
+    BranchStarted: "branch_started",
+    BranchProgressed: "branch_progress",
+    BranchFinished: "branch_finished",
+    FanInFinished: "fan_in_finished",
+    ContextKeyRefused: "context_key_refused",
+    StallDetected: "stall_detected",
+    Warned: "warning",
+    RunCompleted: "run_completed",
+    RunFailed: "run_failed",
+    RunCanceled: "run_canceled",
+}
+
+TERMINAL = frozenset({"run_completed", "run_failed", "run_canceled"})
+
+
+class Stamp(NamedTuple):
+    """When and where an event happened."""
+
+    ts: str  # RFC 3339, UTC, milliseconds
+    seq: int  # from 1, without gaps
+    run_id: str
+    branch: str  # "" in the main walk
+
+
+class Record(NamedTuple):
+    """An event as it was recorded; live views receive these."""
+
+    stamp: Stamp
+    event: Event
+
+    @property
+    def name(self) -> str:
+        return EVENTS[type(self.event)]
+
+
+Listener = Callable[[Record], None]
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def to_line(record: Record) -> str:
+    """Return the record as one line of JSON, newline included; `branch` is left out in the main walk."""
+    stamp, event = record
+    head: dict[str, object] = {"ts": stamp.ts, "seq": stamp.seq, "run_id": stamp.run_id, "event": EVENTS[type(event)]}
+    if stamp.branch:
+        head["branch"] = stamp.branch
+    return _encode(head | event._asdict()) + "\n"

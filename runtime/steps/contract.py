@@ -1,0 +1,60 @@
+"""The contract between the walk and the kinds of nodes: `Visit` in, `Report` out.
+
+A step runs one attempt of one visit of one node. It never retries, routes, counts or writes the journal: the walk does.
+Start, exit, conditional and parallel nodes have no step: they are ways of walking, not work.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from ..outcome import Json, Outcome, Usage
+from ..plan import Node, Plan
+from ..world import World
+
+
+class RunFacts(NamedTuple):
+    """What does not change while a run goes on."""
+
+    run_id: str
+    folder: Path  # the run directory
+    base_sha: str  # "" without git
+
+
+class Visit(NamedTuple):
+    plan: Plan
+    run: RunFacts
+    node: Node
+    number: int  # this visit of the node, from 1; a restart begins again at 1
+    overall: int  # visits of the node since the run began, restarts included, this one too
+    attempt: int  # from 1
+    restarts: int  # how often the run has started over
+    branch: str  # "" in the main walk, else "COMPONENT/VISIT/TARGET", nested ones joined by "/"
+    folder: Path  # for this attempt's files; exists, empty
+    workspace: Path  # where the stage works
+    context: Mapping[str, Json]  # a view: read, never keep
+    previous: Outcome | None  # how the last working stage ended; None for the first
+    previous_node: str
+    environment: Mapping[str, str]  # for every child process, beside the allow-list: ATTRACTOR_STATUS_PATH, …
+    fidelity: str  # the node's, or that of the edge it was entered by
+    thread: str
+    deadline_s: float | None  # `clock.now_s()` at which the attempt must be over: stage timeout or the run's wall limit
+
+
+class Report(NamedTuple):
+    """What a step hands back.
+
+    `outcome` None means: the stage ended normally without saying how; then the status files speak, then `auto_status`.
+    `facts` are engine keys of the context that the step knows (`tool.output`, `tool.exit_status`, `last_response`,
+    `human.gate.selected`, `human.gate.label`); a stage's own keys are `outcome.context_updates`, which may not touch
+    those. `usage` is what this attempt spent; the walk sums it up over attempts into the stage's `Outcome.usage`.
+    """
+
+    outcome: Outcome | None
+    facts: Mapping[str, Json] = MappingProxyType({})
+    usage: Usage = Usage()
+    output_tail: str = ""  # the last lines of output, for the dossier of the stage that has to repair
+
+
+Step = Callable[[Visit, World], Report]
