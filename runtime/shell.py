@@ -1,0 +1,175 @@
+"""The real shell: one process group per command, output straight into files, nothing left running after a timeout.
+
+No `preexec_fn` anywhere: it would force a slow fork, and the cost of starting a child would grow with this process.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from .environment import child_environment
+from .world import Cancellation, Command, CommandResult
+
+POLL_S = 0.1  # how often output is passed on and a cancellation noticed
+GRACE_S = 2.0  # between TERM and KILL
+TIMED_OUT = 124
+OUTPUT_LIMIT = 64 * 1024 * 1024  # a file that grows beyond this keeps its start and its end
+KEPT_HEAD = 16 * 1024 * 1024
+KEPT_TAIL = 1024 * 1024
+PASSED_ON = 64 * 1024  # most bytes of one file handed to `on_output` at a time
+
+
+class RealShell:
+    """Runs commands with the `bash` on the child's PATH.
+
+    A child gets the allow-list of `inherited`, what run.yaml passes on, and the command's own variables.
+    """
+
+    def __init__(self, inherited: Mapping[str, str], passed: Collection[str]) -> None:
+        self._base = child_environment(inherited, passed)
+
+    def run(self, command: Command, cancellation: Cancellation, on_output: Callable[[bytes], None]) -> CommandResult:
+        started = time.monotonic()
+        deadline = started + command.timeout_ms / 1000 if command.timeout_ms else float("inf")
+        timed_out = canceled = False
+        with _output(command.stdout) as stdout, _output(command.stderr) as stderr:
+            try:
+                process = _start(command, self._base, stdout.descriptor, stderr.descriptor)
+            except (OSError, ValueError) as error:
+                stderr.append(f"attractor: bash could not be started: {error}\n".encode())
+                return CommandResult(exit_code=127, timed_out=False, canceled=False, duration_ms=_since_ms(started))
+            try:
+                with _exit_of(process) as wait:
+                    while not wait(min(POLL_S, max(0.0, deadline - time.monotonic()))):
+                        canceled, timed_out = bool(cancellation.reason), time.monotonic() >= deadline
+                        if canceled or timed_out:
+                            _end_group(process, wait)
+                            break
+                        _pass_on(stdout, stderr, on_output)
+            except BaseException:  # a second signal: leave at once, but leave nothing running
+                _signal_group(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
+            exit_code = process.wait()
+            _pass_on(stdout, stderr, on_output)
+        return CommandResult(
+            exit_code=TIMED_OUT if timed_out else 128 - exit_code if exit_code < 0 else exit_code,
+            timed_out=timed_out,
+            canceled=canceled,
+            duration_ms=_since_ms(started),
+        )
+
+
+def _start(command: Command, base: Mapping[str, str], stdout: int, stderr: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        ["bash", "-c", command.command],
+        cwd=command.folder,
+        env={**base, **command.environment},
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+        start_new_session=True,
+    )
+
+
+@contextmanager
+def _exit_of(process: "subprocess.Popen[bytes]") -> Iterator[Callable[[float], bool]]:
+    """Yield a function that waits some seconds and says whether the process has ended, without reaping it."""
+    if sys.platform != "linux":
+
+        def wait(seconds: float) -> bool:
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return False
+            return True
+
+        yield wait
+        return
+    descriptor = os.pidfd_open(process.pid)
+    try:
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        yield lambda seconds: bool(poll.poll(seconds * 1000))
+    finally:
+        os.close(descriptor)
+
+
+def _end_group(process: "subprocess.Popen[bytes]", wait: Callable[[float], bool]) -> None:
+    """TERM the process group, give it `GRACE_S`, KILL what is left of it, also after the leader has gone."""
+    deadline = time.monotonic() + GRACE_S
+    _signal_group(process.pid, signal.SIGTERM)
+    if wait(GRACE_S):
+        process.wait()
+        while _signal_group(process.pid, 0) and time.monotonic() < deadline:
+            time.sleep(0.01)
+    _signal_group(process.pid, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Send a signal (0: none); return whether the group still had a process."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+class _Output:
+    """A file that a child appends to, and how much of it has been passed on."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.passed = 0
+
+    def append(self, text: bytes) -> None:
+        os.write(self.descriptor, text)
+
+    def news(self) -> bytes:
+        """Return what was written since the last call, its end only if that is much; keep the file bounded."""
+        size = os.fstat(self.descriptor).st_size
+        if size == self.passed:
+            return b""
+        start = max(self.passed, size - PASSED_ON)
+        text = os.pread(self.descriptor, size - start, start)
+        self.passed = size
+        if size > OUTPUT_LIMIT:
+            self._cut(size)
+        return text
+
+    def _cut(self, size: int) -> None:
+        """Drop the middle. What the child writes in this instant may be lost with it."""
+        tail = os.pread(self.descriptor, KEPT_TAIL, size - KEPT_TAIL)
+        os.ftruncate(self.descriptor, KEPT_HEAD)
+        dropped = size - KEPT_HEAD - KEPT_TAIL
+        marker = f"\n[attractor: output too long, {dropped} bytes dropped here]\n"
+        os.write(self.descriptor, marker.encode() + tail)
+        self.passed = os.fstat(self.descriptor).st_size
+
+
+@contextmanager
+def _output(path: Path) -> Iterator[_Output]:
+    # O_APPEND: after a cut the child goes on at the new end
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        yield _Output(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _pass_on(stdout: _Output, stderr: _Output, on_output: Callable[[bytes], None]) -> None:
+    for output in (stdout, stderr):
+        text = output.news()
+        if text:
+            on_output(text)
+
+
+def _since_ms(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
