@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..analysis import Analysis
 from ..diagnostics import Diagnostic, Severity
 from ..graph import Graph
+from ..reading import Library, Shell
 from ..run_config import RunConfig
 
 
@@ -19,6 +20,8 @@ class Project(NamedTuple):
     graph: Graph
     config: RunConfig | None
     analysis: Analysis
+    library: Library | None = None  # the files that were read; None in tests that look at a graph alone
+    shell: Shell | None = None  # None: commands cannot be checked (`check_skipped`)
 
 
 Check = Callable[[Project], Iterator[Diagnostic]]
@@ -31,5 +34,6 @@ class Rule(NamedTuple):
     severity: Severity | None  # in the profile `recommended`; None = off
     summary: str  # what is reported, one line, lower case, no full stop
     why: str  # what goes wrong when it is ignored; one to three sentences
+    whole: bool = False  # needs all of the graph: silent while syntax errors hide part of it, so that nothing cascades
     spec: bool = False  # belongs to the profile `spec`: the public specification's rules, syntax, configuration
     fix: str = ""  # "safe" or "unsafe" when it offers one
