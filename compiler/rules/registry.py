@@ -34,6 +34,6 @@ class Rule(NamedTuple):
     severity: Severity | None  # in the profile `recommended`; None = off
     summary: str  # what is reported, one line, lower case, no full stop
     why: str  # what goes wrong when it is ignored; one to three sentences
-    whole: bool = False  # needs all of the graph: silent while syntax errors hide part of it, so that nothing cascades
     spec: bool = False  # belongs to the profile `spec`: the public specification's rules, syntax, configuration
     fix: str = ""  # "safe" or "unsafe" when it offers one
+    whole: bool = False  # needs all of the graph: silent while syntax errors hide part of it, so that nothing cascades
