@@ -1,0 +1,167 @@
+"""Where stages work: a plain folder, or a git worktree on a branch of its own with a commit per node.
+
+In a worktree the user's checkout, index and branches are never touched: the run has its own branch, its own index and
+its own HEAD, and shares only the object store.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from .git import Git, GitError, excluding_pathspecs, holds_repository
+from .plan import WorkspaceSettings
+
+STATUS_FOLDER = ".attractor/status"  # where stages write their status files; never committed
+LOCK_PATIENCE_S = 2.0  # how long another process may hold the worktree's index
+PUSH_TIMEOUT_S = 120.0
+
+Warn = Callable[[str], None]
+
+
+class WorkspaceError(Exception):
+    """There is no place to work in; the text says why and what to change."""
+
+
+class FolderWorkspace:
+    """A folder that stages change in place."""
+
+    branch = ""
+    base_sha = ""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def commit(self, message: str) -> str:  # noqa: ARG002 - there is nothing to record in
+        return ""
+
+    def finish(self, message: str) -> None:
+        """Nothing is left to do."""
+
+
+class WorktreeWorkspace:
+    """A git worktree in the run directory; `folder` is the sub-folder of it that run.yaml's `repo` names."""
+
+    def __init__(
+        self, *, git: Git, folder: Path, branch: str, base_sha: str, ref: Path, settings: WorkspaceSettings, warn: Warn
+    ) -> None:
+        self.folder = folder
+        self.branch = branch
+        self.base_sha = base_sha
+        self._git = git
+        self._ref = ref
+        self._settings = settings
+        self._warn = warn
+        self._private = Path((git.folder / ".git").read_text().removeprefix("gitdir:").strip())
+        prefix = "" if folder == git.folder else f"{folder.relative_to(git.folder).as_posix()}/"
+        self._excluded = excluding_pathspecs(prefix + STATUS_FOLDER, settings.checkpoint_exclude)
+
+    def commit(self, message: str) -> str:
+        """Record the worktree's state, also when nothing changed.
+
+        Raises:
+            GitError: the commit could not be made.
+        """
+        return self._commit(message) if self._settings.commit_per_node else ""
+
+    def finish(self, message: str) -> None:
+        """Commit what no node's commit has, and push if run.yaml asks for it; a push that fails is a warning."""
+        if not self._settings.commit_per_node:
+            self._commit(message)
+        remote = self._settings.push_remote
+        if remote:
+            try:
+                self._git.run("push", "--quiet", remote, self.branch, timeout_s=PUSH_TIMEOUT_S)
+            except GitError as error:
+                self._warn(f"branch {self.branch} was not pushed to {remote!r}: {error}")
+
+    def _commit(self, message: str) -> str:
+        self._return_to_branch()
+        self._await_index()
+        try:
+            self._git.run("add", "--all", "--ignore-errors", "--", ":(top)", *self._excluded)
+        except GitError as error:  # a nested repository without a commit, an unreadable file
+            self._warn(f"not everything could be committed: {error}")
+        self._git.run("commit", "--quiet", "--allow-empty", "-m", message)
+        try:
+            return self._ref.read_text().strip()
+        except OSError:  # refs are not files everywhere
+            return self._git.run("rev-parse", "HEAD")
+
+    def _return_to_branch(self) -> None:
+        """Put HEAD back on the run's branch if a stage moved it; files and index stay as they are."""
+        own = f"refs/heads/{self.branch}"
+        if (self._private / "HEAD").read_text().strip() != f"ref: {own}":
+            self._warn(f"a stage left the run's branch; its work is committed to {self.branch}")
+            self._git.run("symbolic-ref", "HEAD", own)
+
+    def _await_index(self) -> None:
+        """Wait for another process that has the index open; a lock that outlives it was left by a killed one."""
+        lock = self._private / "index.lock"
+        deadline = time.monotonic() + LOCK_PATIENCE_S
+        while lock.exists():
+            if time.monotonic() >= deadline:
+                self._warn(f"removed a stale git lock: {lock}")
+                lock.unlink(missing_ok=True)
+            else:
+                time.sleep(0.05)
+
+
+RealWorkspace = FolderWorkspace | WorktreeWorkspace
+
+
+def open_workspace(
+    settings: WorkspaceSettings, repo: Path, run_folder: Path, run_id: str, inherited: Mapping[str, str], warn: Warn
+) -> RealWorkspace:
+    """Return the place to work in, made as `settings` say; `repo` is the folder that run.yaml names.
+
+    Raises:
+        WorkspaceError: the folder is missing, is not what `settings` need, or git refused.
+    """
+    if not repo.is_dir():
+        raise WorkspaceError(f"workspace.repo is not a folder: {repo}")
+    try:
+        return _open(settings, repo.resolve(), run_folder, run_id, inherited, warn)
+    except GitError as error:
+        raise WorkspaceError(str(error)) from error
+
+
+def _open(
+    settings: WorkspaceSettings, repo: Path, run_folder: Path, run_id: str, inherited: Mapping[str, str], warn: Warn
+) -> RealWorkspace:
+    git = Git(repo, inherited) if holds_repository(repo) else None
+    if git is not None and settings.require_clean:
+        _refuse_changes(git)
+    if settings.mode == "directory" or (settings.mode == "auto" and git is None):
+        return FolderWorkspace(repo)
+    if git is None:
+        raise WorkspaceError(f"workspace.mode is worktree, but {repo} is not in a git repository; use mode: directory")
+    top, prefix, common = git.run("rev-parse", "--show-toplevel", "--show-prefix", "--git-common-dir").split("\n")
+    try:
+        base_sha = git.run("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
+    except GitError:
+        if settings.mode == "auto":
+            return FolderWorkspace(repo)
+        raise WorkspaceError(f"workspace.mode is worktree, but {top} has no commit yet") from None
+    branch = f"{settings.branch_prefix}/{run_id}"
+    worktree = run_folder / "worktree"
+    git.run("worktree", "add", "--quiet", "--no-track", "-b", branch, str(worktree), base_sha)
+    folder = worktree / prefix if prefix else worktree
+    if not folder.is_dir():
+        warn(f"{prefix} is not in commit {base_sha[:12]}; the run starts in an empty folder")
+        folder.mkdir(parents=True)
+    inside = Git(worktree, inherited)
+    if inside.lacks_identity():
+        inside.use_fallback_identity()
+    ref = (repo / common / "refs/heads" / branch).resolve()
+    return WorktreeWorkspace(
+        git=inside, folder=folder, branch=branch, base_sha=base_sha, ref=ref, settings=settings, warn=warn
+    )
+
+
+def _refuse_changes(git: Git) -> None:
+    changes = git.run("status", "--porcelain").splitlines()
+    if changes:
+        shown = ", ".join(line[3:] for line in changes[:5]) + (", …" if len(changes) > 5 else "")
+        raise WorkspaceError(
+            f"workspace.require_clean is true, and there are uncommitted changes in {git.folder}: {shown}"
+        )
