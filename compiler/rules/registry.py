@@ -1,4 +1,5 @@
-"""What a rule is. Each subject file lists its `RULES` (what they are called and why) and its `CHECKS` (what finds them).
+"""What a rule is. Each subject file lists its `RULES` (what they are called and why) and its `CHECKS` (what finds
+them).
 
 A check may serve several rules that share one analysis; a rule that is found while reading (`dot_*`, `run_*`) has no
 check here. Rules stand together by subject, not one per file: every module costs a cold start a quarter millisecond.
@@ -37,3 +38,4 @@ class Rule(NamedTuple):
     spec: bool = False  # belongs to the profile `spec`: the public specification's rules, syntax, configuration
     fix: str = ""  # "safe" or "unsafe" when it offers one
     whole: bool = False  # needs all of the graph: silent while syntax errors hide part of it, so that nothing cascades
+    config: bool = False  # needs run.yaml: silent when a graph is checked alone
