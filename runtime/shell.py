@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .environment import child_environment
-from .world import Cancellation, Command, CommandResult
+from .world import Cancellation, Command, CommandResult, OnOutput
 
 POLL_S = 0.1  # how often output is passed on and a cancellation noticed
 GRACE_S = 2.0  # between TERM and KILL
@@ -34,7 +34,7 @@ class RealShell:
     def __init__(self, inherited: Mapping[str, str], passed: Collection[str]) -> None:
         self._base = child_environment(inherited, passed)
 
-    def run(self, command: Command, cancellation: Cancellation, on_output: Callable[[bytes], None]) -> CommandResult:
+    def run(self, command: Command, cancellation: Cancellation, on_output: OnOutput) -> CommandResult:
         started = time.monotonic()
         deadline = started + command.timeout_ms / 1000 if command.timeout_ms else float("inf")
         timed_out = canceled = False
@@ -164,11 +164,11 @@ def _output(path: Path) -> Iterator[_Output]:
         os.close(descriptor)
 
 
-def _pass_on(stdout: _Output, stderr: _Output, on_output: Callable[[bytes], None]) -> None:
-    for output in (stdout, stderr):
+def _pass_on(stdout: _Output, stderr: _Output, on_output: OnOutput) -> None:
+    for stream, output in (("stdout", stdout), ("stderr", stderr)):
         text = output.news()
         if text:
-            on_output(text)
+            on_output(stream, text)
 
 
 def _since_ms(started: float) -> int:

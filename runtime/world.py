@@ -42,7 +42,7 @@ class Command:
 
     command: str
     folder: Path
-    environment: Mapping[str, str]
+    environment: Mapping[str, str]  # beside what every child gets
     timeout_ms: int  # 0 = none
     stdout: Path  # output is streamed into these files
     stderr: Path
@@ -58,8 +58,11 @@ class CommandResult:
     duration_ms: int
 
 
+OnOutput = Callable[[str, bytes], None]  # "stdout" or "stderr", and what was written there since the last call
+
+
 class Shell(Protocol):
-    def run(self, command: Command, cancellation: Cancellation, on_output: Callable[[bytes], None]) -> CommandResult:
+    def run(self, command: Command, cancellation: Cancellation, on_output: OnOutput) -> CommandResult:
         """Run to the end; on timeout or cancellation TERM the group, wait 2 s, KILL it.
 
         A process that stays behind and holds the output open does not delay the return.
