@@ -167,11 +167,47 @@ class Route(NamedTuple):
     label: str  # as written
     match: str  # the label normalised: lowercased, trimmed, without accelerator prefix
     restart: Restart | None
+    accelerator: str = ""  # key that chooses this option at a human gate; empty elsewhere
+    fidelity: str | None = None  # of the target when it is entered here; None: the target's own
+    thread: str | None = None
 
 
 class Catch(NamedTuple):
     node: str  # the conditional node that routes the failure
     skips: tuple[str, ...]  # stages passed over, in order
+
+
+class Memory(NamedTuple):
+    """How much a stage sees of what went before, unless the edge that enters it says otherwise."""
+
+    fidelity: Sourced[str]
+    thread: Sourced[str]  # "": the node's own
+
+
+class Bounds(NamedTuple):
+    """What ends a run that goes in circles."""
+
+    max_restarts: Sourced[int]
+    signature_limit: Sourced[int]
+    persist_keys: Sourced[tuple[str, ...]]  # context keys that survive a restart
+    max_visits: Mapping[str, Sourced[int]]  # per node; 0 = unlimited
+
+
+class Probe(NamedTuple):
+    """One request that preflight makes before anything is spent."""
+
+    provider: str
+    model: str
+    mode: str  # agent_loop | one_shot
+    transport: str  # complete | stream
+    reasoning_effort: str | None
+    required: bool
+
+
+class Preflight(NamedTuple):
+    probes: tuple[Probe, ...]
+    env: tuple[str, ...]  # variables that must be set, sorted
+    executables: tuple[str, ...]  # programs that must be on PATH, sorted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +221,7 @@ class Graph:
     outgoing: Mapping[str, Sequence[Edge]]  # every node has an entry
     incoming: Mapping[str, Sequence[Edge]]
     subgraphs: Sequence["Subgraph"] = ()
+    files: Mapping[str, Source] = field(default_factory=dict)  # `prompt_file` as written -> its text, read beforehand
 
     # Columns, each set by the pass of its name.
     kinds: Mapping[str, Sourced[Kind]] = field(default_factory=dict)  # resolve_kinds
@@ -198,6 +235,9 @@ class Graph:
     catches: Mapping[str, Catch] = field(default_factory=dict)  # resolve_catches; absent: none
     outcomes: Mapping[str, Sequence[str]] = field(default_factory=dict)  # resolve_outcomes: words a stage may end with
     joins: Mapping[str, str] = field(default_factory=dict)  # resolve_regions: component -> its tripleoctagon
+    memories: Mapping[str, Memory] = field(default_factory=dict)  # resolve_fidelity
+    bounds: Bounds | None = None  # resolve_restarts
+    preflight: Preflight | None = None  # plan_probes
 
 
 class Subgraph(NamedTuple):
