@@ -40,6 +40,7 @@ class Visit(NamedTuple):
     fidelity: str  # the node's, or that of the edge it was entered by
     thread: str
     deadline_s: float | None  # `clock.now_s()` at which the attempt must be over: stage timeout or the run's wall limit
+    previous_output: str = ""  # the `output_tail` of the stage that `previous` is about
 
 
 class Report(NamedTuple):
