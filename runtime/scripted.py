@@ -55,7 +55,7 @@ class Scenario:
         chosen = _at(self._nodes.get(node_id, {}), visit)
         while "attempts" in chosen:
             shared = {key: value for key, value in chosen.items() if key != "attempts"}
-            chosen = shared | _at(chosen["attempts"], attempt)
+            chosen = {**shared, **_at(chosen["attempts"], attempt)}
         return _turn(chosen)
 
 

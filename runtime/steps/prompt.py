@@ -7,9 +7,9 @@ a name that the run does not have.
 from collections.abc import Mapping
 from typing import Any
 
-from .outcome import Outcome, Status
-from .plan import Plan, Prompt
-from .steps.contract import Visit
+from ..outcome import Outcome, Status
+from ..plan import Plan, Prompt
+from .contract import Visit
 
 DOSSIER_CHARS = 4_000
 

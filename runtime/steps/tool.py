@@ -1,0 +1,94 @@
+"""A tool node: one shell command in the workspace. Also the toolchain gate, so its reason must reach the person."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..outcome import FailureClass, Outcome
+from ..plan import ToolWork
+from ..world import Command, CommandResult, World
+from .contract import Report, Visit
+from .output import OutputEvents, head, last_lines
+
+OUTPUT_CHARS = 8_000  # of `tool.output`
+REASON_LINES, REASON_CHARS = 5, 1_000
+TAIL_LINES, TAIL_CHARS = 40, 4_000
+
+
+def run(visit: Visit, world: World) -> Report:
+    work = visit.node.work
+    assert isinstance(work, ToolWork)  # noqa: S101 - the plan's reader made it so
+    command = Command(
+        command=work.command,
+        folder=visit.workspace,
+        environment=visit.environment,
+        timeout_ms=remaining_ms(visit, world, visit.node.timeouts.command_ms),
+        stdout=visit.folder / "stdout.log",
+        stderr=visit.folder / "stderr.log",
+    )
+    events = OutputEvents(visit, world)
+    result = world.shell.run(command, world.cancellation, events)
+    events.flush()
+    outcome = failure(command, result, "tool_command") or missing_outputs(work.outputs, visit.workspace)
+    return Report(
+        outcome=outcome or Outcome.success(),
+        facts={
+            "tool.output": head((command.stdout, command.stderr), OUTPUT_CHARS),
+            "tool.exit_status": result.exit_code,
+        },
+        output_tail=tail(command),
+    )
+
+
+def remaining_ms(visit: Visit, world: World, timeout_ms: int) -> int:
+    """Return how long a command may run: its own bound, or what is left of the attempt if that is less."""
+    if visit.deadline_s is None:
+        return timeout_ms
+    left_ms = max(1, round((visit.deadline_s - world.clock.now_s()) * 1000))
+    return min(timeout_ms, left_ms) if timeout_ms else left_ms
+
+
+def failure(command: Command, result: CommandResult, what: str) -> Outcome | None:
+    """Return how a command failed, with the last lines that it printed; None if it did not."""
+    if result.canceled:
+        return Outcome.failed(f"{what} was stopped", FailureClass.CANCELED)
+    if result.timed_out:
+        reason = f"{what} timed out after {in_words(command.timeout_ms)}"
+        return Outcome.failed(reason + _said(command), FailureClass.TRANSIENT_INFRA)
+    if result.exit_code != 0:
+        reason = f"{what} failed with exit code {result.exit_code}{_by_signal(result.exit_code)}"
+        return Outcome.failed(reason + _said(command), FailureClass.DETERMINISTIC)
+    return None
+
+
+def missing_outputs(outputs: Sequence[str], workspace: Path) -> Outcome | None:
+    """Return a failure that names the promised paths which do not exist; None if all do."""
+    missing = [path for path in outputs if not (workspace / path).exists()]
+    if not missing:
+        return None
+    return Outcome.failed(f"promised outputs are missing: {', '.join(missing)}", FailureClass.DETERMINISTIC)
+
+
+def tail(command: Command) -> str:
+    """Return the last lines of both streams, for whoever has to repair."""
+    texts = (last_lines(path, TAIL_LINES, TAIL_CHARS) for path in (command.stdout, command.stderr))
+    return "\n".join(text for text in texts if text)
+
+
+def in_words(ms: int) -> str:
+    return f"{ms} ms" if ms < 1000 else f"{ms / 1000:g} s"
+
+
+def _said(command: Command) -> str:
+    text = last_lines(command.stderr, REASON_LINES, REASON_CHARS) or last_lines(
+        command.stdout, REASON_LINES, REASON_CHARS
+    )
+    return f": {text}" if text else ""
+
+
+def _by_signal(exit_code: int) -> str:
+    import signal
+
+    try:
+        return f" ({signal.Signals(exit_code - 128).name})" if exit_code > 128 else ""
+    except ValueError:
+        return ""
