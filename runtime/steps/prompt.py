@@ -7,7 +7,7 @@ a name that the run does not have.
 from collections.abc import Mapping
 from typing import Any
 
-from ..outcome import Outcome, Status
+from ..outcome import Dossier, Outcome
 from ..plan import Plan, Prompt
 from .contract import Visit
 
@@ -48,23 +48,24 @@ def _fill(prompt: Prompt, base_sha: str) -> str:
 
 def failure_dossier(visit: Visit) -> str:
     """Return what the stage has to know about the failure it follows; empty after anything else."""
-    previous = visit.previous
-    if previous is None or previous.status not in (Status.FAIL, Status.RETRY):
+    dossier = visit.dossier
+    if dossier is None:
         return ""
     lines = [
         "# What failed before this stage",
         "",
-        f"- stage: {visit.previous_node}",
-        f"- outcome: {previous.word}" + (f" ({previous.failure_class})" if previous.failure_class else ""),
-        f"- reason: {previous.failure_reason or 'none given'}",
+        f"- stage: {dossier.node}, visit {dossier.visit}",
+        f"- class: {dossier.failure_class or 'not known'}",
+        f"- reason: {dossier.reason or 'none given'}",
+        f"- tried so far: {_times(dossier.attempts)} there, and {_times(visit.number - 1)} here",
     ]
-    if previous.notes:
-        lines.append(f"- its notes: {previous.notes}")
-    if visit.number > 1:
-        lines.append(f"- tried so far: this stage has run {visit.number - 1} times in this run")
-    if visit.previous_output:
-        lines += ["", "Its last output:", "", "```", visit.previous_output[-DOSSIER_CHARS:].strip("\n"), "```"]
+    if dossier.output_tail:
+        lines += ["", "Its last output:", "", "```", dossier.output_tail[-DOSSIER_CHARS:].strip("\n"), "```"]
     return "\n".join(lines)
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times" if number else "never"
 
 
 def status_contract(visit: Visit) -> str:
@@ -111,11 +112,11 @@ def template_names(visit: Visit) -> dict[str, Any]:
             "outcomes": list(visit.node.outcomes),
         },
         "context": nested(visit.context),
-        "previous": _previous(visit.previous, visit.previous_node, visit.previous_output),
+        "previous": _previous(visit.previous, visit.previous_node, visit.dossier),
     }
 
 
-def _previous(outcome: Outcome | None, node_id: str, output: str) -> dict[str, str]:
+def _previous(outcome: Outcome | None, node_id: str, dossier: Dossier | None) -> dict[str, str]:
     """Return the same keys before the first stage too, empty, so that a template need not ask whether there was one."""
     return {
         "node": node_id,
@@ -123,7 +124,7 @@ def _previous(outcome: Outcome | None, node_id: str, output: str) -> dict[str, s
         "notes": outcome.notes if outcome else "",
         "failure_reason": outcome.failure_reason if outcome else "",
         "failure_class": str(outcome.failure_class or "") if outcome else "",
-        "output": output,
+        "output": dossier.output_tail if dossier else "",
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..failure import classify
 from ..outcome import FailureClass, Outcome
 from ..plan import ToolWork
 from ..world import Command, CommandResult, World
@@ -21,7 +22,7 @@ def run(visit: Visit, world: World) -> Report:
         command=work.command,
         folder=visit.workspace,
         environment=visit.environment,
-        timeout_ms=remaining_ms(visit, world, visit.node.timeouts.command_ms),
+        timeout_ms=visit.node.timeouts.command_ms,
         stdout=visit.folder / "stdout.log",
         stderr=visit.folder / "stderr.log",
     )
@@ -39,14 +40,6 @@ def run(visit: Visit, world: World) -> Report:
     )
 
 
-def remaining_ms(visit: Visit, world: World, timeout_ms: int) -> int:
-    """Return how long a command may run: its own bound, or what is left of the attempt if that is less."""
-    if visit.deadline_s is None:
-        return timeout_ms
-    left_ms = max(1, round((visit.deadline_s - world.clock.now_s()) * 1000))
-    return min(timeout_ms, left_ms) if timeout_ms else left_ms
-
-
 def failure(command: Command, result: CommandResult, what: str) -> Outcome | None:
     """Return how a command failed, with the last lines that it printed; None if it did not."""
     if result.canceled:
@@ -55,8 +48,13 @@ def failure(command: Command, result: CommandResult, what: str) -> Outcome | Non
         reason = f"{what} timed out after {in_words(command.timeout_ms)}"
         return Outcome.failed(reason + _said(command), FailureClass.TRANSIENT_INFRA)
     if result.exit_code != 0:
-        reason = f"{what} failed with exit code {result.exit_code}{_by_signal(result.exit_code)}"
-        return Outcome.failed(reason + _said(command), FailureClass.DETERMINISTIC)
+        said = _said(command)
+        # What a command prints may speak of the network; it cannot cancel the run or exhaust its budget.
+        transient = classify(said) is FailureClass.TRANSIENT_INFRA
+        cause = FailureClass.TRANSIENT_INFRA if transient else FailureClass.DETERMINISTIC
+        return Outcome.failed(
+            f"{what} failed with exit code {result.exit_code}{_by_signal(result.exit_code)}{said}", cause
+        )
     return None
 
 

@@ -1,0 +1,64 @@
+"""The doors of `world.py`, open for real: the clock, the signals that stop a run."""
+
+import os
+import select
+import signal
+import time
+from datetime import UTC, datetime
+from types import FrameType, TracebackType
+from typing import Self
+
+
+class RealClock:
+    def now_s(self) -> float:
+        return time.monotonic()
+
+    def utc(self) -> str:
+        return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class StopSignals:
+    """A cancellation by SIGINT or SIGTERM: the first one asks the run to stop, the second stops it at once.
+
+    A context manager, for the main thread: the handlers stand while it is open. The second signal raises
+    `KeyboardInterrupt` wherever the run is.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.reason = ""
+        self.signal = 0  # the one that asked first
+        # A pipe that becomes readable for good: waits end at once, in every thread, and a handler may write to it.
+        self._read, self._write = os.pipe()
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in self.SIGNALS:
+            self._previous[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        os.close(self._read)
+        os.close(self._write)
+
+    def cancel(self, reason: str) -> None:
+        """Ask the run to stop, from any thread; the first reason stays."""
+        if not self.reason:
+            self.reason = reason
+            os.write(self._write, b"\0")
+
+    def wait(self, seconds: float) -> bool:
+        if seconds > 0 and not self.reason:
+            poll = select.poll()
+            poll.register(self._read, select.POLLIN)
+            poll.poll(seconds * 1000)
+        return bool(self.reason)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as signal.signal wants it
+        if self.signal:
+            raise KeyboardInterrupt
+        self.signal = number
+        self.cancel(f"stopped by signal {signal.Signals(number).name}")
