@@ -25,6 +25,10 @@ class Files(Protocol):
         """Return the nearest folder, from `folder` upwards, that holds a git repository."""
         ...
 
+    def real(self, path: str) -> str:
+        """Return `path` absolute and without symbolic links."""
+        ...
+
 
 class Shell(Protocol):
     """How the compiler asks a shell whether it could read a command, without running it."""
@@ -34,7 +38,7 @@ class Shell(Protocol):
         ...
 
 
-class Unreadable(Exception):  # noqa: N818 - not an error of ours: the caller makes a diagnostic of it
+class Unreadable(Exception):
     """A file cannot be a source; `span` is the place in it where that shows, if it could be read at all."""
 
     def __init__(self, path: str, reason: str, span: Span | None = None) -> None:
