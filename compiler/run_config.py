@@ -131,6 +131,7 @@ class RunConfig:
     probes: PromptProbes
     human_mode: str  # console | auto_approve | file | fail
     env_pass: Sequence[str]
+    whole: bool = True  # False: syntax errors hide parts of run.yaml, so that nothing can be said to be missing
 
     def origin(self, pointer: str) -> Origin:
         """Return where the value at JSON `pointer` came from: the command line, run.yaml, or the built-in default."""

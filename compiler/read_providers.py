@@ -1,0 +1,273 @@
+"""`llm.providers` of run.yaml -> declared providers, completed from the catalogue; failover lists checked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from .diagnostics import Diagnostic, Edit, Fix, Related
+from .providers import (
+    PROTOCOL_FAMILIES,
+    PROTOCOL_PATHS,
+    KnownProvider,
+    canonical_provider,
+    known_models,
+    known_provider,
+    known_providers,
+    suggest_provider,
+)
+from .run_config import Api, FailoverTarget, Price, Provider
+from .source import Span
+from .yaml_reader import pointer_part
+
+Spans = dict[str, tuple[Span, Span]]
+Values = Mapping[str, Any]
+
+SCRIPTED_MODEL = "scripted"  # what a scripted provider's stages run on when nobody names a model
+ROOT = "/llm/providers"
+
+
+def read_providers(declared: Values, written: Values, spans: Spans) -> tuple[dict[str, Provider], list[Diagnostic]]:
+    """Return the providers by canonical key, in the order of run.yaml.
+
+    Args:
+        declared: `llm.providers` with its defaults.
+        written: the same as the author wrote it.
+        spans: gains the places of providers that are written under an alias, under their canonical key.
+    """
+    found: list[Diagnostic] = []
+    names: dict[str, str] = {}  # canonical -> as written
+    for name in declared:
+        key = canonical_provider(name)
+        if key in names:
+            found.append(_duplicate(names[key], name, key, spans))
+            continue
+        names[key] = name
+        if key != name:
+            found.append(_alias(name, key, spans[_pointer(name)][0], _pointer(name)))
+            _canonical_places(name, key, spans)
+    providers = {}
+    for key, name in names.items():
+        reader = _Reader(key, name, declared[name], written.get(name) or {}, spans)
+        providers[key] = reader.provider()
+        found += reader.found
+    for key, name in names.items():
+        targets, wrong = _failover(providers[key], declared[name].get("failover"), providers, spans)
+        found += wrong
+        providers[key] = replace(providers[key], failover=targets)
+    return providers, found
+
+
+def _pointer(name: str) -> str:
+    return f"{ROOT}/{pointer_part(name)}"
+
+
+def _duplicate(first: str, second: str, key: str, spans: Spans) -> Diagnostic:
+    places = spans[_pointer(first)][0], spans[_pointer(second)][0]
+    message = f'"{first}" and "{second}" are the same provider, "{key}"; keep one'
+    related = (Related(places[0], f'"{first}" declared here'),)
+    return Diagnostic("run_duplicate_provider", places[1], message, subject=_pointer(second), related=related)
+
+
+def _alias(name: str, key: str, span: Span, pointer: str) -> Diagnostic:
+    fix = Fix(f'write "{key}"', (Edit(span, key),)) if span.text.strip("\"'") == name else None
+    return Diagnostic("provider_alias", span, f'"{name}" is an alias of "{key}"', subject=pointer, fix=fix)
+
+
+def _canonical_places(name: str, key: str, spans: Spans) -> None:
+    """Enter the places of `name`'s values under its canonical key, too."""
+    old, new = _pointer(name), _pointer(key)
+    for pointer in [known for known in spans if known == old or known.startswith(f"{old}/")]:
+        spans[new + pointer.removeprefix(old)] = spans[pointer]
+
+
+class _Reader:
+    """One provider: what is written, over what the catalogue knows."""
+
+    def __init__(self, key: str, name: str, values: Values, written: Values, spans: Spans) -> None:
+        self.key = key
+        self.name = name
+        self.values = values
+        self.written = written
+        self.spans = spans
+        self.known: KnownProvider | None = known_provider(key)
+        self.found: list[Diagnostic] = []
+
+    def provider(self) -> Provider:
+        values, backend = self.values, self.values["backend"]
+        models = None if values["models"] is None else [model for model in values["models"] if isinstance(model, str)]
+        self._unused(backend)
+        return Provider(
+            key=self.key,
+            written=self.name,
+            span=self._place("")[0],
+            backend=backend,
+            failover=None,
+            default_model=self._default_model(backend, models),
+            models=models,
+            api=self._api() if backend == "api" else None,
+            executable=self._executable() if backend == "cli" else "",
+            script=values["script"] if backend == "scripted" else None,
+            prices=self._prices(),
+        )
+
+    def _place(self, below: str) -> tuple[Span, Span]:
+        pointer = _pointer(self.name)
+        return self.spans.get(f"{pointer}/{below}" if below else pointer, self.spans[pointer])
+
+    def _report(self, rule: str, span: Span, message: str, below: str, help_: str = "") -> None:
+        subject = _pointer(self.name) + (f"/{below}" if below else "")
+        self.found.append(Diagnostic(rule, span, message, subject=subject, help=help_))
+
+    def _unused(self, backend: str) -> None:
+        for key, only in (("api", "api"), ("script", "scripted")):
+            if self.written.get(key) and backend != only:
+                message = f'"{key}" is ignored: only backend {only} reads it, and "{self.name}" has backend {backend}'
+                self._report("run_ignored_key", self._place(key)[0], message, key)
+
+    def _default_model(self, backend: str, models: Sequence[str] | None) -> str | None:
+        written: str | None = self.values["default_model"]
+        if written is not None:
+            if models is not None and written not in models:
+                message = f'default_model "{written}" is not one of the allowed models: {", ".join(models) or "none"}'
+                self._report("run_enum", self._place("default_model")[1], message, "default_model")
+            return written
+        built_in = self.known.default_model if self.known is not None else None
+        if built_in is None and backend == "scripted":
+            built_in = SCRIPTED_MODEL
+        if models is None or built_in in models:
+            return built_in
+        return models[0] if len(models) == 1 else None
+
+    def _executable(self) -> str:
+        if self.known is not None and self.known.cli:
+            return self.known.cli
+        able = ", ".join(known.key for known in known_providers().values() if known.cli)
+        message = f'provider "{self.key}" has no command line agent; those that have one: {able}'
+        self._report("run_cli_contract", self._place("backend")[1], message, "backend", "write `backend: api`")
+        return ""
+
+    def _api(self) -> Api:
+        values, known = self.values["api"], self.known
+        protocol = values["protocol"] or (known.protocol if known is not None else None)
+        if protocol is None:
+            message = f'provider "{self.name}" is not built in: say which protocol it speaks, as api.protocol'
+            near = suggest_provider(self.name)
+            allowed = f"one of {', '.join(PROTOCOL_PATHS)}"
+            self._report("run_protocol_required", self._place("")[0], message, "", near or allowed)
+            protocol = "openai_chat_completions"
+        elif known is None and values["base_url"] is None:
+            message = f'provider "{self.name}" is not built in: say where it is, as api.base_url'
+            self._report("run_required", self._place("api")[0], message, "api")
+        same = known if known is not None and protocol == known.protocol else None
+        return Api(
+            protocol=protocol,
+            base_url=_first(values["base_url"], known and known.base_url, ""),
+            path=_first(values["path"], same and same.path, PROTOCOL_PATHS[protocol]),
+            api_key_env=_first(values["api_key_env"], known and known.api_key_env, ""),
+            headers={key: text for key, text in (values["headers"] or {}).items() if isinstance(text, str)},
+            profile_family=_first(
+                values["profile_family"], known and known.profile_family, PROTOCOL_FAMILIES.get(protocol, "openai")
+            ),
+            max_tokens_floor=int(_first(values["max_tokens_floor"], known and known.max_tokens_floor, 0)),
+            force_stream=_first(values["force_stream"], known and known.force_stream, False),
+            flags=same.flags if same is not None else {},
+        )
+
+    def _prices(self) -> dict[str, Price]:
+        prices = {
+            model.id: Price(
+                input=model.input, output=model.output, cache_read=model.cache_read, cache_write=model.cache_write
+            )
+            for model in known_models().values()
+            if model.provider == self.key
+        }
+        for model, entry in (self.values["prices"] or {}).items():
+            if isinstance(entry, dict) and "input" in entry and "output" in entry:
+                prices[model] = Price(
+                    input=float(entry["input"]),
+                    output=float(entry["output"]),
+                    cache_read=_float(entry.get("cache_read")),
+                    cache_write=_float(entry.get("cache_write")),
+                )
+        return prices
+
+
+def _first(*values: Any) -> Any:
+    """Return the first value that is given; an empty text or a zero counts as given."""
+    return next(value for value in values if value is not None)
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _failover(
+    provider: Provider, entries: Sequence[Any] | None, providers: Mapping[str, Provider], spans: Spans
+) -> tuple[Sequence[FailoverTarget] | None, list[Diagnostic]]:
+    """Return the usable targets of a `failover` list; wrong ones are reported and left out."""
+    if entries is None:
+        return None, []
+    found: list[Diagnostic] = []
+    targets: dict[str, FailoverTarget] = {}
+    for target in _targets(provider, entries, spans):
+        pointer = f"{_pointer(provider.written)}/failover"
+        if target.written != target.provider:
+            found.append(_alias(target.written, target.provider, target.span, pointer))
+        problem = _wrong_target(provider, target, targets, providers)
+        if problem is None:
+            targets[target.provider] = target
+            problem = _weak_target(target, providers[target.provider])
+        if problem is not None:
+            rule, message, help_ = problem
+            first = targets[target.provider].span if rule == "failover_duplicate" else None
+            related = () if first is None else (Related(first, "first named here"),)
+            found.append(Diagnostic(rule, target.span, message, subject=pointer, related=related, help=help_))
+    return tuple(targets.values()), found
+
+
+def _targets(provider: Provider, entries: Sequence[Any], spans: Spans) -> Iterator[FailoverTarget]:
+    for index, entry in enumerate(entries):
+        place = f"{_pointer(provider.written)}/failover/{index}"
+        if isinstance(entry, dict) and isinstance(entry.get("provider"), str):
+            place, name, model = f"{place}/provider", entry["provider"], entry.get("model")
+        elif isinstance(entry, str):
+            name, model = entry, None
+        else:  # reported as a wrong type
+            continue
+        span = spans[place][1] if place in spans else provider.span
+        yield FailoverTarget(canonical_provider(name), name, model, span)
+
+
+def _wrong_target(
+    provider: Provider, target: FailoverTarget, before: Mapping[str, FailoverTarget], providers: Mapping[str, Provider]
+) -> tuple[str, str, str] | None:
+    """Return what forbids `target`: rule, message, help."""
+    name = target.written
+    if target.provider == provider.key:
+        return "failover_self", f'provider "{provider.key}" cannot fail over to itself', "remove the entry"
+    if target.provider in before:
+        return "failover_duplicate", f'"{name}" stands in this list already', "remove the entry"
+    declared = providers.get(target.provider)
+    if declared is None:
+        if known_provider(target.provider) is not None:
+            message = f'failover target "{name}" is not declared in run.yaml'
+            return "failover_unknown", message, f"declare it under llm.providers: `{target.provider}: {{backend: api}}`"
+        near = suggest_provider(name, [key for key in providers if key != provider.key])
+        return "failover_unknown", f'unknown provider "{name}"', near or f"declared here: {', '.join(providers)}"
+    model = target.model or declared.default_model
+    if model is None:
+        message = f'failover target "{name}" has no model'
+        example = f"write {{provider: {name}, model: MODEL}}, or give {name} a default_model"
+        return "failover_model_missing", message, example
+    if target.model is not None and declared.models is not None and model not in declared.models:
+        allowed = ", ".join(declared.models) or "none"
+        return "failover_model_missing", f'"{name}" does not allow model "{model}"; its models: {allowed}', ""
+    return None
+
+
+def _weak_target(target: FailoverTarget, declared: Provider) -> tuple[str, str, str] | None:
+    """Return what makes a permitted `target` doubtful."""
+    if declared.backend != "cli":
+        return None
+    message = f'failover target "{target.written}" has backend cli, which cannot take over a conversation'
+    return "failover_unusable", message, "give it backend api, or take it out of the list"

@@ -1,0 +1,380 @@
+"""YAML (or JSON) text -> plain values, and where each of them stands.
+
+Read from the parser's events with a stack of our own: nothing recursive, no tags, no merge keys, aliases bounded.
+A plain scalar means what YAML 1.1 makes of it (`yes`, `no`, `on` and `off` are booleans), with three exceptions that
+surprise people: dates and `12:30` stay text, `1e3` is a number, and keys are always text, as written.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import yaml
+
+from .diagnostics import Diagnostic, Related
+from .source import MAX_SOURCE_BYTES, Source, Span
+
+MAX_DEPTH = 64
+MAX_EXPANDED = 10_000  # values that aliases may add to those that are written
+MAX_SYNTAX_ERRORS = 20
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_BLOCK = re.compile(r"""^(?:[A-Za-z_][\w.-]*+|"[^"\n]*+"|'[^'\n]*+')[ \t]*+:(?=[ \t\r\n]|\Z)""", re.M)
+_ANCHOR = re.compile(r"[&!]\S*+\s++")
+_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_REFUSED = "<<"  # stands for every key that was refused: its value is read, and dropped
+_NULL = {"", "~", "null", "Null", "NULL"}
+_INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]{0,29})")
+_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]{0,29})?(?:\.[0-9_]{0,60})?(?:[eE][-+]?[0-9]{1,4})?")
+_HEX = re.compile(r"[-+]?0x[0-9a-fA-F]{1,16}")
+_OCTAL = re.compile(r"[-+]?0o?[0-7]{1,20}")
+
+
+class Document(NamedTuple):
+    """What a file holds. `spans`: JSON pointer -> (key, value); an item of a list has its value twice."""
+
+    values: Any
+    spans: dict[str, tuple[Span, Span]]
+    whole: bool  # False when syntax errors made parts of the file unreadable
+
+
+class _Open:
+    """A mapping or sequence that is being read."""
+
+    __slots__ = ("anchor", "end", "key", "key_span", "keys", "start", "values", "weight")
+
+    def __init__(self, values: "dict[str, _Node] | list[_Node]", start: int, anchor: str | None) -> None:
+        self.values = values
+        self.start = start
+        self.end = start
+        self.anchor = anchor
+        self.key: str | None = None
+        self.key_span: Span | None = None
+        self.keys: dict[str, Span] = {}
+        self.weight = 1
+
+
+class _Node(NamedTuple):
+    """A finished value: a scalar, or a mapping or list of nodes."""
+
+    value: Any
+    span: Span
+    keys: Mapping[str, Span]
+    weight: int  # how many values it holds when every alias is written out
+
+
+def read_yaml(source: Source) -> tuple[Document, list[Diagnostic]]:
+    """Return the one document of `source` with all its errors; parts that cannot be read are left out."""
+    text, base = source.text, 0
+    if text.startswith("\ufeff"):
+        text, base = text[1:], 1
+    if len(text) > MAX_SOURCE_BYTES:
+        size = f"file is larger than {MAX_SOURCE_BYTES // 2**20} MiB"
+        return Document(None, {}, False), [Diagnostic("run_syntax", source.span(0, min(1, len(text))), size)]
+    unreadable = [
+        Diagnostic("run_syntax", source.span(base + bad.start(), base + bad.end()), _unreadable_message(bad.group()))
+        for _, bad in zip(range(MAX_SYNTAX_ERRORS), _UNREADABLE.finditer(text))  # noqa: B905
+    ]
+    if unreadable:
+        text = _UNREADABLE.sub("?", text)
+    reader = _Reader(source)
+    root = reader.read(text, base)
+    found = unreadable + reader.found
+    whole = not unreadable and not reader.broken
+    if reader.broken:
+        root, more = _read_blocks(source, text, base, reader)
+        found = unreadable + more
+    spans: dict[str, tuple[Span, Span]] = {}
+    return Document(_plain(root, spans), spans, whole), found
+
+
+def read_value(source: Source, start: int) -> tuple[Document, list[Diagnostic]]:
+    """Return the value that the text of `source` from `start` on holds; positions count in the whole text."""
+    if bad := _UNREADABLE.search(source.text, start):
+        wrong = Diagnostic("run_syntax", source.span(bad.start(), bad.end()), _unreadable_message(bad.group()))
+        return Document(None, {}, False), [wrong]
+    reader = _Reader(source)
+    root = reader.read(source.text[start:], start)
+    spans: dict[str, tuple[Span, Span]] = {}
+    return Document(_plain(root, spans), spans, not reader.broken), reader.found
+
+
+def _unreadable_message(character: str) -> str:
+    name = "byte order mark" if character == "\ufeff" else f"character U+{ord(character):04X}"
+    return f"{name} is not allowed in YAML; remove it, or write it as an escape in double quotes"
+
+
+def _read_blocks(source: Source, text: str, base: int, first: "_Reader") -> tuple[_Node | None, list[Diagnostic]]:
+    """Read each top-level entry of a broken file alone: the others still count, and each shows its own first error."""
+    starts = [match.start() for match in _BLOCK.finditer(text)]
+    if len(starts) < 2:
+        return None, first.found
+    values: dict[str, _Node] = {}
+    keys: dict[str, Span] = {}
+    found: list[Diagnostic] = []
+    broken = 0
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        reader = _Reader(source, alone=True)
+        node = reader.read(text[start:end], base + start)
+        broken += reader.broken
+        if broken <= MAX_SYNTAX_ERRORS:
+            found += reader.found
+        if node is None or reader.broken or not isinstance(node.value, dict):
+            continue
+        for key, value in node.value.items():
+            if key in keys:
+                found.append(_duplicate(key, node.keys[key], keys[key]))
+            else:
+                keys[key], values[key] = node.keys[key], value
+    if not broken:  # each entry is fine alone: what is wrong lies between them
+        found = first.found
+    return _Node(values, source.span(base, base + len(text)), keys, 1), found
+
+
+class _Reader:
+    """Builds nodes from events. `found` collects; `broken` says that the text is no YAML from some place on."""
+
+    def __init__(self, source: Source, *, alone: bool = False) -> None:
+        self.source = source
+        self.alone = alone  # a piece of a file: its aliases may lead outside
+        self.found: list[Diagnostic] = []
+        self.broken = False
+        self.base = 0
+        self.text = ""
+        self.stack: list[_Open] = []
+        self.anchors: dict[str, _Node | None] = {}  # None: still open, or given up
+        self.expanded = 0
+        self.root: _Node | None = None
+        self.documents = 0
+
+    def read(self, text: str, base: int) -> _Node | None:
+        self.text, self.base = text, base
+        try:
+            for event in yaml.parse(text, Loader=_Loader):
+                if not self._take(event):
+                    break
+        except yaml.YAMLError as error:
+            self._broken(error)
+        return self.root
+
+    def _report(self, rule: str, span: Span, message: str, **more: Any) -> None:
+        self.found.append(Diagnostic(rule, span, message, **more))
+
+    def _span(self, start: int, end: int) -> Span:
+        return self.source.span(self.base + start, self.base + end)
+
+    def _broken(self, error: yaml.YAMLError) -> None:
+        self.broken = True
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        at = min(mark.index if mark is not None else 0, len(self.text))
+        words = [getattr(error, "problem", None) or "not YAML", getattr(error, "context", None)]
+        start, end = _visible(self.text, at)
+        if self.text[at : at + 1] == "\t":
+            words = ["a tab cannot indent or begin a value in YAML; use spaces"]
+        self._report("run_syntax", self._span(start, end), " ".join(word for word in words if word))
+
+    def _take(self, event: Any) -> bool:
+        """Take one event in; False ends the reading."""
+        match event:
+            case yaml.ScalarEvent():
+                self._scalar(event)
+            case yaml.AliasEvent():
+                self._alias(event)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                return self._open(event)
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                self._close(event)
+            case yaml.DocumentStartEvent():
+                return self._document(event)
+            case _:
+                pass
+        return True
+
+    def _document(self, event: Any) -> bool:
+        self.documents += 1
+        if self.documents == 2:
+            start, end = _visible(self.text, event.start_mark.index)
+            self._report("run_multiple_documents", self._span(start, end),
+                         "a second document begins here; a file holds one: split it, or remove the `---`")  # fmt: skip
+        return self.documents == 1
+
+    def _open(self, event: Any) -> bool:
+        start = event.start_mark.index
+        self._tag(event)
+        if len(self.stack) == MAX_DEPTH:
+            self._report("run_syntax", self._span(start, start + 1), f"nested deeper than {MAX_DEPTH} levels")
+            self.broken = True
+            return False
+        values: dict[str, _Node] | list[_Node] = {} if isinstance(event, yaml.MappingStartEvent) else []
+        parent = self.stack[-1] if self.stack else None
+        if parent is not None and isinstance(parent.values, dict) and parent.key is None:
+            self._report("run_syntax", self._span(start, start + 1), "a key must be a word, not a mapping or a list")
+        if event.anchor:
+            self.anchors[event.anchor] = None
+        self.stack.append(_Open(values, start, event.anchor))
+        return True
+
+    def _close(self, event: Any) -> None:
+        done = self.stack.pop()
+        end = event.end_mark.index if event.end_mark.index > event.start_mark.index else done.end
+        node = _Node(done.values, self._span(done.start, max(end, done.start)), done.keys, done.weight)
+        if done.anchor:
+            self.anchors[done.anchor] = node
+        self._add(node, end)
+
+    def _scalar(self, event: Any) -> None:
+        start, end = event.start_mark.index, event.end_mark.index
+        self._tag(event)
+        if event.anchor or event.tag:
+            skipped = 0
+            while skipped < 2 and (prefix := _ANCHOR.match(self.text, start, end)):
+                start, skipped = prefix.end(), skipped + 1
+        if event.style in {"|", ">"}:
+            end = start + len(self.text[start:end].rstrip())
+        span = self._span(start, end)
+        parent = self.stack[-1] if self.stack else None
+        if parent is not None and isinstance(parent.values, dict) and parent.key is None:
+            self._key(parent, event.value, span)
+            return
+        value = _resolved(event.value) if not event.style and event.implicit[0] else event.value
+        if start == end and parent is not None and parent.key_span is not None:
+            span = parent.key_span
+        node = _Node(value, span, {}, 1)
+        if event.anchor:
+            self.anchors[event.anchor] = node
+        self._add(node, end)
+
+    def _key(self, parent: _Open, key: str, span: Span) -> None:
+        if key == _REFUSED:
+            self._report("run_syntax", span, "merge keys are not supported; write the keys out")
+        elif key in parent.keys:
+            self.found.append(_duplicate(key, span, parent.keys[key]))
+        parent.key, parent.key_span = key, span
+        parent.end = span.end - self.base
+
+    def _alias(self, event: Any) -> None:
+        start, end, name = event.start_mark.index, event.end_mark.index, event.anchor
+        span = self._span(start, end)
+        target = self.anchors.get(name)
+        parent = self.stack[-1] if self.stack else None
+        if parent is not None and isinstance(parent.values, dict) and parent.key is None:
+            self._report("run_syntax", span, "a key must be a word, not an alias")
+            parent.key, parent.key_span = _REFUSED, span
+            return
+        if target is not None:
+            self.expanded += target.weight
+            if self.expanded > MAX_EXPANDED:
+                if self.expanded - target.weight <= MAX_EXPANDED:
+                    self._report(
+                        "run_syntax", span, f"aliases expand to more than {MAX_EXPANDED} values; write them out"
+                    )
+                self.expanded += MAX_EXPANDED
+                target = None
+        elif name in self.anchors:
+            self._report("run_syntax", span, f"alias *{name} stands inside the value that it names")
+        elif not self.alone:
+            self._report("run_syntax", span, f"alias *{name} names no anchor above it")
+        self._add(target._replace(span=span) if target is not None else _Node(None, span, {}, 1), end)
+
+    def _add(self, node: _Node, end: int) -> None:
+        if not self.stack:
+            if self.root is None:
+                self.root = node
+            return
+        parent = self.stack[-1]
+        parent.end = max(parent.end, end if node.value is not None else parent.end)
+        parent.weight += node.weight
+        if isinstance(parent.values, list):
+            parent.values.append(node)
+        elif parent.key is None:  # a mapping or list as a key, reported when it began
+            parent.key, parent.key_span = _REFUSED, node.span
+        else:
+            if parent.key != _REFUSED and parent.key not in parent.keys and parent.key_span is not None:
+                parent.values[parent.key] = node
+                parent.keys[parent.key] = parent.key_span
+            parent.key = None
+
+    def _tag(self, event: Any) -> None:
+        if event.tag and event.tag != "!":
+            start, end = _visible(self.text, event.start_mark.index)
+            self._report("run_syntax", self._span(start, end), "tags are not allowed; write the plain value")
+
+
+def _duplicate(key: str, span: Span, first: Span) -> Diagnostic:
+    line, _ = first.position
+    return Diagnostic("run_duplicate_key", span, f'key "{key}" is given twice; first on line {line}',
+                      subject=key, related=(Related(first, f'"{key}" first given here'),))  # fmt: skip
+
+
+def _visible(text: str, at: int) -> tuple[int, int]:
+    """Return a stretch at `at` that can be underlined: to the end of its word; at a line's end the word before."""
+    end = at
+    while end < len(text) and end - at < 40 and not text[end].isspace() and text[end] not in ",]}":
+        end += 1
+    if end > at:
+        return at, end
+    if at < len(text) and text[at] not in "\r\n":
+        return at, at + 1
+    start = len(text[max(0, at - 200) : at].rstrip()) + max(0, at - 200)
+    return (max(start - 1, 0), start) if start else (at, at)
+
+
+def _resolved(text: str) -> Any:
+    """Return what a plain scalar means."""
+    if text in _NULL:
+        return None
+    if not text.isascii():
+        return text
+    low = text.lower()
+    if low in _TRUTH and text in {low, low.capitalize(), low.upper()}:
+        return _TRUTH[low]
+    if text[0] not in "+-.0123456789":
+        return text
+    if _INT.fullmatch(text):
+        return int(text.replace("_", ""))
+    if _HEX.fullmatch(text):
+        return int(text, 16)
+    if _OCTAL.fullmatch(text):
+        return int(text.replace("o", ""), 8)
+    if _FLOAT.fullmatch(text) and any("0" <= character <= "9" for character in text.partition("e")[0]):
+        number = float(text.replace("_", ""))
+        return number if abs(number) < 1e300 else text
+    return text
+
+
+def _plain(root: _Node | None, spans: dict[str, tuple[Span, Span]]) -> Any:
+    """Return the plain values of `root`, and enter every value's place into `spans`."""
+    if root is None:
+        return None
+    holder: list[Any] = [None]
+    spans[""] = (root.span, root.span)
+    waiting: list[tuple[_Node, str, Any, Any]] = [(root, "", holder, 0)]
+    while waiting:
+        node, pointer, into, at = waiting.pop()
+        value = node.value
+        if isinstance(value, dict):
+            into[at] = made = dict.fromkeys(value)
+            for key, child in value.items():
+                path = f"{pointer}/{pointer_part(key)}"
+                spans[path] = (node.keys[key], child.span)
+                waiting.append((child, path, made, key))
+        elif isinstance(value, list):
+            into[at] = listed = [None] * len(value)
+            for index, child in enumerate(value):
+                path = f"{pointer}/{index}"
+                spans[path] = (child.span, child.span)
+                waiting.append((child, path, listed, index))
+        else:
+            into[at] = value
+    return holder[0]
+
+
+def pointer_part(key: str | int) -> str:
+    """Return `key` as a part of a JSON pointer."""
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
+def pointer_to(path: Sequence[str | int]) -> str:
+    return "".join(f"/{pointer_part(part)}" for part in path)
