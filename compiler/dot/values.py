@@ -1,0 +1,146 @@
+"""What may stand behind `key =`: a quoted string, a bare word, a number, a duration; and what people write instead."""
+
+import re
+from typing import NamedTuple
+
+from ..source import MappedText
+from .findings import shown
+from .lexer import Lexer
+from .strings import decode, joined
+
+# A bare value is read as one lump and then judged, so that `gpt-5.2`, `1.2.3` and `a/b` are one finding each.
+_LUMP = re.compile(r'(?:[^ \t\r\n\f\v"{}\[\];,=<>/:\-]|:(?://)?+|-(?!>)|/(?![/*]))++')
+_BARE = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_.:\-]*+|-?(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)|[0-9]++(?:ms|s|m|h|d)",
+)
+_PORTABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+|-?(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)")
+_NUMERIC = re.compile(r"[-+]?\.?[0-9]")
+_WRONG_QUOTES = {"“": "”", "”": "”", "„": "”", "«": "»", "‘": "’", "’": "’", "'": "'", "`": "`"}
+
+
+class Value(NamedTuple):
+    text: MappedText
+    start: int  # of the value with its quotes
+    end: int
+    quoted: bool
+
+
+def read_value(lexer: Lexer) -> Value | None:
+    """Read the value behind the token `=` and move on to the token behind it; None when there is none.
+
+    Several strings joined with `+` are reported, and read as the one that was meant.
+    """
+    value = _read_one(lexer, lexer.skip_gap())
+    if value is None:
+        lexer.advance()
+        return None
+    lexer.end = value.end
+    lexer.advance()
+    return value if lexer.kind != "+" else _read_sum(lexer, value)
+
+
+def _read_one(lexer: Lexer, start: int) -> Value | None:
+    text = lexer.text
+    first = text[start : start + 1]
+    if first == '"':
+        return read_string(lexer, start)
+    if first == "<":
+        return _html(lexer, start)
+    if first in _WRONG_QUOTES:
+        return _wrongly_quoted(lexer, start, _WRONG_QUOTES[first])
+    lump = _LUMP.match(text, start)
+    return _bare(lexer, start, lump.end()) if lump else None
+
+
+def read_string(lexer: Lexer, start: int) -> Value:
+    first, last, end = lexer.string_at(start)
+    text, unknown = decode(lexer.source, first, last)
+    for at in unknown:
+        escape = lexer.text[at : at + 2]
+        lexer.findings.report(
+            "dot_unknown_escape",
+            at,
+            at + 2,
+            f"`{escape}` is no escape: both characters stay; for a backslash write `\\\\`",
+            fix=lexer.findings.fix("double the backslash", (at, at, "\\")),
+        )
+    return Value(text, start, end, True)
+
+
+def _bare(lexer: Lexer, start: int, end: int) -> Value:
+    text = lexer.text[start:end]
+    if _PORTABLE.fullmatch(text) is None:
+        _judge(lexer, start, text)
+    return Value(MappedText(text, lexer.source, start), start, end, False)
+
+
+def _judge(lexer: Lexer, start: int, text: str) -> None:
+    findings, end = lexer.findings, start + len(text)
+    quote = findings.fix("quote the value", (start, end, _quoted(text)))
+    if _BARE.fullmatch(text) is not None:
+        message = f"Graphviz cannot read the bare value {shown(text)}; quote it"
+        findings.report("graphviz_portability", start, end, message, fix=quote)
+    elif _NUMERIC.match(text):
+        message = f"{shown(text)} is neither a number nor a duration such as 900s; if it is text, quote it"
+        findings.report("dot_bad_number", start, end, message, fix=quote._replace(safe=False))
+    else:
+        findings.report("dot_illegal_char", start, end, f"the value {shown(text)} needs quotes", fix=quote)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _wrongly_quoted(lexer: Lexer, start: int, close: str) -> Value:
+    """Read a value in quotation marks that are none here; it ends at its mark on the same line, else with the word."""
+    text, findings = lexer.text, lexer.findings
+    end = text.find(close, start + 1, lexer.line_end(start))
+    if end < 0:
+        end = text.find('"', start + 1, lexer.line_end(start))
+    if end < 0:
+        lump = _LUMP.match(text, start)
+        end = lump.end() if lump else start + 1
+        message = f'{shown(text[start])} does not quote; write `"`'
+        findings.report("dot_illegal_char", start, start + 1, message)
+        return Value(MappedText(text[start + 1 : end], lexer.source, start + 1), start, end, True)
+    inner = text[start + 1 : end]
+    message = f'{shown(text[start])} does not quote; did you mean `"`?'
+    fix = findings.fix('write `"`', (start, end + 1, _quoted(inner)))
+    findings.report("dot_illegal_char", start, end + 1, message, fix=fix)
+    return Value(MappedText(inner, lexer.source, start + 1), start, end + 1, True)
+
+
+_ANGLES = re.compile(r"[<>]")
+
+
+def _html(lexer: Lexer, start: int) -> Value:
+    depth, end = 0, lexer.line_end(start)
+    for angle in _ANGLES.finditer(lexer.text, start) if not lexer.open_angle else ():
+        depth += 1 if angle[0] == "<" else -1
+        if depth == 0:
+            end = angle.end()
+            break
+    else:
+        lexer.open_angle = True  # from here on none is closed: do not search again
+    lexer.findings.report("dot_html_label", start, end, "HTML labels are not accepted; write the text in quotes")
+    return Value(MappedText(lexer.text[start:end], lexer.source, start), start, end, True)
+
+
+def _read_sum(lexer: Lexer, first: Value) -> Value:
+    """Read `+ "b" + "c"` behind a value. The fix takes out each `" + "`."""
+    parts, edits = [first], []
+    while lexer.kind == "+":
+        lexer.advance()
+        if lexer.kind != "quote":
+            break
+        part = read_string(lexer, lexer.start)
+        edits.append((parts[-1].end - 1, part.start + 1, ""))
+        parts.append(part)
+        lexer.end = part.end
+        lexer.advance()
+    end = parts[-1].end
+    strings = len(parts) > 1 and all(part.quoted for part in parts)
+    message = "strings are not joined with `+`; write one string, it may span lines"
+    fix = lexer.findings.fix("join the strings", *edits) if strings else None
+    lexer.findings.report("dot_string_concat", first.start, max(end, lexer.previous_end), message, fix=fix)
+    return Value(joined([part.text for part in parts]), first.start, end, first.quoted)
