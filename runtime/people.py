@@ -84,10 +84,12 @@ class ConsolePeople:
 
 
 def choose(question: Question, word: str) -> Option | None:
-    """Return the option that `word` names: by number, accelerator, label or target, in any case."""
+    """Return the option that `word` names: its accelerator, label, target or number, in any case."""
     word = word.strip().lower()
-    for number, option in enumerate(question.options, start=1):
-        if word and word in {str(number), option.accelerator.lower(), option.label.lower(), option.target.lower()}:
+    for number, option in enumerate(question.options, start=1) if word else ():
+        if word in (option.accelerator.lower(), option.label.lower(), option.target.lower()):
+            return option
+        if word == str(number) and not any(other.accelerator == word for other in question.options):
             return option
     return None
 

@@ -2,7 +2,7 @@
 
 from ..events import QuestionAnswered, QuestionAsked
 from ..outcome import FailureClass, Outcome
-from ..plan import Edge, HumanWork, Node
+from ..plan import Edge, HumanWork
 from ..world import Answer, Option, Question, World
 from .contract import Report, Visit
 from .prompt import PromptError, render
@@ -12,28 +12,34 @@ def run(visit: Visit, world: World) -> Report:
     work = visit.node.work
     assert isinstance(work, HumanWork)  # noqa: S101 - the plan's reader made it so
     try:
-        text = render(visit, work.prompt)
+        question = question_of(visit, render(visit, work.prompt).strip())
     except PromptError as error:
-        return Report(Outcome.failed(str(error), FailureClass.STRUCTURAL))
-    question = Question(
+        return Report(Outcome.failed(str(error), FailureClass.DETERMINISTIC))
+    return answered(world, question, ask(visit, world, question))
+
+
+def question_of(visit: Visit, text: str) -> Question:
+    """Return the question of a visit; without a text the node's label asks."""
+    work = visit.node.work
+    assert isinstance(work, HumanWork)  # noqa: S101 - the plan's reader made it so
+    return Question(
         id=question_id(visit),
-        text=text.strip() or visit.node.label or visit.node.id,
-        options=options(visit.node),
+        text=text or visit.node.label or visit.node.id,
+        options=tuple(_option(edge) for edge in visit.node.edges),
         default=work.default_choice,
         timeout_ms=work.timeout_ms,
     )
-    return answered(world, question, ask(visit, world, question))
 
 
 def ask(visit: Visit, world: World, question: Question) -> Answer:
     """Ask, with events around it; the time it takes does not count towards the run's wall limit."""
-    place = {"node_id": visit.node.id, "visit": visit.number, "attempt": visit.attempt, "question": question.id}
+    node_id, number, attempt = visit.node.id, visit.number, visit.attempt
     labels = [option.label for option in question.options]
-    world.emit(QuestionAsked(**place, text=question.text, options=labels))  # type: ignore[arg-type]
+    world.emit(QuestionAsked(node_id, number, attempt, question.id, question.text, labels))
     asked_s = world.clock.now_s()
     answer = world.people.ask(question, world.cancellation)
     world.meter.pause(world.clock.now_s() - asked_s)
-    world.emit(QuestionAnswered(**place, to=answer.target, reason=answer.reason))  # type: ignore[arg-type]
+    world.emit(QuestionAnswered(node_id, number, attempt, question.id, answer.target, answer.reason))
     return answer
 
 
@@ -53,10 +59,6 @@ def question_id(visit: Visit) -> str:
     """Return a name for the question that is unique in the run and fit for a file."""
     place = f"{visit.branch.replace('/', '-')}-" if visit.branch else ""
     return f"{place}{visit.node.id}-{visit.overall}-{visit.attempt}"
-
-
-def options(node: Node) -> tuple[Option, ...]:
-    return tuple(_option(edge) for edge in node.edges)
 
 
 def _option(edge: Edge) -> Option:
