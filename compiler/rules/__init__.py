@@ -1,13 +1,23 @@
 """All rules and checks, joined in one literal list."""
 
-from . import meta, reading
+from . import attributes, meta, models, providers, reading, run_graph, tools
 from .registry import Check, Project, Rule
 
 RULES: tuple[Rule, ...] = (
+    *attributes.RULES,
+    *tools.RULES,
+    *models.RULES,
+    *providers.RULES,
+    *run_graph.RULES,
     *meta.RULES,
     *reading.RULES,
 )  # fmt: skip
 CHECKS: tuple[Check, ...] = (
+    *attributes.CHECKS,
+    *tools.CHECKS,
+    *models.CHECKS,
+    *providers.CHECKS,
+    *run_graph.CHECKS,
     *meta.CHECKS,
     *reading.CHECKS,
 )  # fmt: skip

@@ -1,0 +1,126 @@
+"""Rules about models: names that the catalogue does not have, settings that a model does not take."""
+
+import re
+from collections.abc import Iterator
+
+from ..cascade import winning
+from ..diagnostics import Diagnostic, Edit, Fix, Severity
+from ..graph import Attribute, Graph, Level, LlmSettings
+from ..providers import KnownProvider, infer_provider, known_model, known_models, known_provider
+from ..run_config import RunConfig
+from ..source import Span
+from ..suggest import closest
+from .facts import listed
+from .registry import Check, Project, Rule
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "model_unknown",
+        Severity.WARNING,
+        "the provider is not known to have this model",
+        "A misspelt model is refused by the vendor, after the setup has been paid for. "
+        "A name that looks like no known one is only mentioned (info): it may be newer than the catalogue.",
+    ),
+    Rule(
+        "model_noncanonical",
+        Severity.WARNING,
+        "a model is spelt otherwise than its vendor spells it",
+        "It is understood here, but prices, logs and other engines go by the vendor's spelling.",
+        fix="safe",
+    ),
+    Rule(
+        "model_param_range",
+        Severity.WARNING,
+        "a stage asks its model for what it cannot do",
+        "The vendor refuses the request, or ignores the wish in silence.",
+    ),
+)
+
+_DIGITS = re.compile(r"[0-9]+")
+
+
+def check_models(project: Project) -> Iterator[Diagnostic]:
+    """All three; one finding per declaration, however many stages it holds for."""
+    graph = project.graph
+    seen: set[tuple[Span, str, str]] = set()
+    for node, settings in graph.llm.items():
+        attribute = winning(graph, graph.nodes[node], "llm_model")
+        if attribute is not None and attribute.text.strip():
+            key = (attribute.value_span, settings.provider.value, "")
+            if key not in seen:
+                seen.add(key)
+                yield from _name(project.config, attribute, settings, node)
+        yield from _parameters(graph, node, settings, seen)
+
+
+def _name(config: RunConfig | None, attribute: Attribute, settings: LlmSettings, node: str) -> Iterator[Diagnostic]:
+    provider, model, written = settings.provider.value, settings.model.value, attribute.text.strip()
+    if model and model != written:
+        span = attribute.value.stripped().span()
+        yield Diagnostic(
+            "model_noncanonical",
+            span,
+            f'"{written}" is spelt "{model}" by {provider}',
+            subject=node,
+            fix=Fix(f'write "{model}"', (Edit(*_safely(attribute, span, model)),)),
+        )
+        return
+    known = known_provider(provider)
+    if (
+        known is None
+        or not model
+        or known_model(provider, model) is not None
+        or not _is_vendors_own(config, known, model)
+    ):
+        return
+    mine = [each.id for each in known_models().values() if each.provider == provider]
+    owner = infer_provider(model)
+    near = [each for each in closest(model, mine) if _DIGITS.findall(each) == _DIGITS.findall(model)]
+    if owner is not None and owner != provider:
+        hint, severity = f"it is {owner}'s", Severity.WARNING
+    elif near:
+        hint, severity = f"did you mean {listed(near[:2])}?", Severity.WARNING
+    else:
+        hint, severity = "it may be newer than the catalogue", Severity.INFO
+    message = f'provider "{provider}" is not known to have a model "{model}"; {hint}'
+    yield Diagnostic("model_unknown", attribute.value_span, message, severity, subject=node)
+
+
+def _safely(attribute: Attribute, span: Span, text: str) -> tuple[Span, str]:
+    """Return an edit that is quoted where the value was not: a bare `gpt-5.2` is no word to Graphviz."""
+    bare = not attribute.quoted and attribute.level is not Level.STYLESHEET
+    return (span, f'"{text}"') if bare and not text.isidentifier() else (span, text)
+
+
+def _is_vendors_own(config: RunConfig | None, known: KnownProvider, model: str) -> bool:
+    """Whether the catalogue speaks of this provider: not where run.yaml leads elsewhere, or names the model itself."""
+    declared = None if config is None else config.providers.get(known.key)
+    if declared is None:
+        return True
+    if model in (declared.models or ()) or model == declared.default_model or model in declared.prices:
+        return False
+    return declared.backend == "cli" or (declared.api is not None and declared.api.base_url == known.base_url)
+
+
+def _parameters(
+    graph: Graph, node: str, settings: LlmSettings, seen: set[tuple[Span, str, str]]
+) -> Iterator[Diagnostic]:
+    model = known_model(settings.provider.value, settings.model.value)
+    if model is None:
+        return
+    effort, tokens = settings.reasoning_effort.value, settings.max_tokens.value
+    wishes = []
+    if effort not in {None, "none"} and not model.reasoning:
+        wishes.append(("reasoning_effort", f'model "{model.id}" does not take reasoning_effort'))
+    if tokens is not None and tokens > model.max_output:
+        wishes.append(
+            ("max_tokens", f'model "{model.id}" answers with at most {model.max_output} tokens, not {tokens}')
+        )
+    for key, message in wishes:
+        attribute = winning(graph, graph.nodes[node], key)
+        if attribute is not None and (attribute.value_span, model.id, key) not in seen:
+            seen.add((attribute.value_span, model.id, key))
+            yield Diagnostic("model_param_range", attribute.value_span, message, subject=node)
+
+
+CHECKS: tuple[Check, ...] = (check_models,)
