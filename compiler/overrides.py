@@ -1,10 +1,11 @@
 """`--set llm.providers.kimi.api.base_url=URL`: one key of run.yaml, given on the command line."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .diagnostics import Diagnostic
+from .providers import canonical_provider
 from .source import Source, Span
 from .yaml_reader import pointer_part, pointer_to, read_value
 
@@ -16,15 +17,12 @@ Spans = dict[str, tuple[Span, Span]]
 
 
 def apply_overrides(
-    values: dict[str, Any], spans: Spans, arguments: Sequence[str], same_key: Callable[[Sequence[str], str], str]
+    values: dict[str, Any], spans: Spans, arguments: Sequence[str]
 ) -> tuple[dict[str, str], list[Diagnostic]]:
     """Put each argument's value into `values` and its place into `spans`, both changed.
 
-    Args:
-        same_key: given a mapping's keys and a key, returns the one of them that means the same, else the key.
-
     Returns:
-        JSON pointer -> the argument, for every value that came from one.
+        JSON pointer -> the argument, for every value that came from one; and what is wrong with the arguments.
     """
     origins: dict[str, str] = {}
     found: list[Diagnostic] = []
@@ -39,7 +37,7 @@ def apply_overrides(
         found += wrong
         if wrong:
             continue
-        path, problem = _put(values, spans, parts, document.values, same_key)
+        path, problem = _put(values, spans, parts, document.values)
         if problem is not None:
             found.append(problem)
             continue
@@ -78,9 +76,14 @@ def _parts(source: Source) -> list[tuple[str, Span]]:
     return []
 
 
+def _same_provider(keys: Iterable[str], key: str) -> str:
+    """Return the one of `keys` that names the same provider: the command line may use another alias."""
+    canonical = canonical_provider(key)
+    return next((known for known in keys if known != key and canonical_provider(known) == canonical), key)
+
+
 def _put(
-    values: Any, spans: Spans, parts: Sequence[tuple[str, Span]], value: Any,
-    same_key: Callable[[Sequence[str], str], str],
+    values: Any, spans: Spans, parts: Sequence[tuple[str, Span]], value: Any
 ) -> tuple[list[str | int], Diagnostic | None]:  # fmt: skip
     """Set the value that `parts` lead to; mappings on the way are made as needed."""
     holder, path = values, list[str | int]()
@@ -94,8 +97,8 @@ def _put(
             key = int(part)
             if key == len(holder):
                 holder.append(None)
-        else:
-            key = same_key(list(holder), part)
+        elif path == ["llm", "providers"]:
+            key = _same_provider(holder, part)
         path.append(key)
         if last:
             holder[key] = value

@@ -32,7 +32,7 @@ def read_providers(declared: Values, written: Values, spans: Spans) -> tuple[dic
     Args:
         declared: `llm.providers` with its defaults.
         written: the same as the author wrote it.
-        spans: gains the places of providers that are written under an alias, under their canonical key.
+        spans: JSON pointer -> places; a provider that is written under an alias gains those of its canonical key.
     """
     found: list[Diagnostic] = []
     names: dict[str, str] = {}  # canonical -> as written
@@ -44,7 +44,6 @@ def read_providers(declared: Values, written: Values, spans: Spans) -> tuple[dic
         names[key] = name
         if key != name:
             found.append(_alias(name, key, spans[_pointer(name)][0], _pointer(name)))
-            _canonical_places(name, key, spans)
     providers = {}
     for key, name in names.items():
         reader = _Reader(key, name, declared[name], written.get(name) or {}, spans)
@@ -54,6 +53,8 @@ def read_providers(declared: Values, written: Values, spans: Spans) -> tuple[dic
         targets, wrong = _failover(providers[key], declared[name].get("failover"), providers, spans)
         found += wrong
         providers[key] = replace(providers[key], failover=targets)
+        if key != name:
+            _canonical_places(name, key, spans)
     return providers, found
 
 

@@ -30,14 +30,16 @@ def read_run_config(source: Source, overrides: Sequence[str] = ()) -> tuple[RunC
         overrides: the arguments of `--set`, each `KEY=VALUE` with a dotted KEY.
     """
     document, found = read_yaml(source)
-    values, spans, wrong = _mapping(source, document)
-    found += wrong
-    origins, wrong = apply_overrides(values, spans, overrides, _same_key)
+    values, spans, misshapen = _mapping(source, document)
+    found += misshapen
+    origins, wrong = apply_overrides(values, spans, overrides)
     found += wrong
     secrets = list(secret_literals(values, spans))
     rejected = complaints("run", values, spans, "run")
     said = {secret.subject for secret in secrets}
-    found += [each for each in map(_as_shown, _told(rejected, document.whole)) if each.subject not in said]
+    found += [
+        each for each in map(_as_shown, _told(rejected, document.whole and not misshapen)) if each.subject not in said
+    ]
     _prune(values, [path for _, path in rejected])
     found += ignored_keys(values, spans)
     found += moved_keys(values, spans, origins)
@@ -49,14 +51,6 @@ def read_run_config(source: Source, overrides: Sequence[str] = ()) -> tuple[RunC
     config = _config(source, spans, origins, full, providers, document.whole)
     found += _checks(config, values)
     return config, masked([*found, *secrets], secrets)
-
-
-def _same_key(keys: Iterable[str], key: str) -> str:
-    """Return the one of `keys` that names the same provider as `key`; `--set` may use an alias."""
-    if key in keys:
-        return key
-    canonical = canonical_provider(key)
-    return next((known for known in keys if canonical_provider(known) == canonical), key)
 
 
 def _mapping(source: Source, document: Document) -> tuple[dict[str, Any], Spans, list[Diagnostic]]:
@@ -110,10 +104,11 @@ def _prune(values: Any, paths: Iterable[Path]) -> None:
             holder = (
                 holder.get(part) if isinstance(holder, dict) else holder[part] if isinstance(holder, list) else None
             )
-        if isinstance(holder, dict) and path:
-            holder.pop(path[-1], None)
-        elif isinstance(holder, list) and isinstance(path[-1], int):
-            holder[path[-1]] = None
+        last = path[-1] if path else None
+        if isinstance(holder, dict):
+            holder.pop(last, None)
+        elif isinstance(holder, list) and isinstance(last, int):
+            holder[last] = None
 
 
 def _texts(values: Any) -> tuple[str, ...]:

@@ -5,7 +5,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -122,7 +122,7 @@ class _Explainer:
             case "required":
                 for key in error.validator_value:
                     if key not in error.instance:
-                        place = f'"{path[-1]}" needs "{key}"' if path else f'"{key}" is missing'
+                        place = f'{_name(path)} needs "{key}"' if path else f'"{key}" is missing'
                         yield self._made("required", path, place, self._key_span(path)), path
             case _:
                 if "propertyNames" in error.schema_path:
@@ -169,9 +169,7 @@ class _Explainer:
             case "uniqueItems":
                 return self._made("range", path, f"{name} names a value twice")
             case "pattern":
-                return self._made(
-                    "pattern", path, f"{name} {error.schema.get('patternErrorMessage', 'has a wrong form')}"
-                )
+                return self._made("form", path, f"{name} {error.schema.get('patternErrorMessage', 'has a wrong form')}")
             case _:
                 return self._made("type", path, f"{name}: {error.validator} is violated")
 
@@ -207,7 +205,8 @@ class _Explainer:
         hint = ""
         if self.suggestions <= MAX_SUGGESTIONS:
             homes = self._homes(key)
-            near = did_you_mean(key, [word for word in known if not self._deprecated(word, parent)])
+            known = [word for word in known if not self._deprecated(word, parent)]
+            near = did_you_mean(key, known)
             hint = near or (f'"{key}" belongs under {listed(homes)}' if homes else "")
             hint = hint or f"known here: {', '.join(sorted(known))}"
         where = f' in "{".".join(map(str, parent))}"' if parent else ""
@@ -226,7 +225,7 @@ class _Explainer:
         return _homes(self.name).get(key, [])
 
     def _deprecated(self, key: str, parent: Path) -> bool:
-        return not parent and "deprecationMessage" in self.root.get("properties", {}).get(key, {})
+        return not parent and "doNotSuggest" in self.root.get("properties", {}).get(key, {})
 
     def _made(
         self, kind: str, path: Path, message: str, span: Span | None = None, help_: str = "", fix: Fix | None = None
@@ -269,10 +268,12 @@ def _homes(name: str) -> dict[str, list[str]]:
     return {key: sorted(places) for key, places in homes.items() if len(places) <= 2}
 
 
-def _types(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterable[str]:
+def _types(schema: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[str]:
     schema = resolved(schema, root)
     kinds = schema.get("type", [])
-    return [kinds] if isinstance(kinds, str) else kinds
+    yield from [kinds] if isinstance(kinds, str) else kinds
+    for branch in schema.get("anyOf", ()):
+        yield from _types(branch, root)
 
 
 def _type_of(value: Any) -> str:
