@@ -17,7 +17,7 @@ from attractor.compiler.locate import graph_named_by
 from attractor.compiler.reading import Files
 from attractor.compiler.settings import Settings, fails, load, settle
 
-from .disk import Bash, Disk, Overlay, write_atomically
+from .disk import Bash, Disk, Overlay, write_atomically, write_bytes
 from .main import ExitCode
 
 
@@ -173,17 +173,6 @@ def _write_plan(checked: Checked, arguments: argparse.Namespace, stdout: TextIO,
         where = "stdout" if path == "-" else path
         stderr.write(f"{where}: {len(plan['nodes'])} nodes, {asked} ask a model, {plan['digest'][:19]}\n")
     return ExitCode.OK
-
-
-def write_bytes(stream: TextIO, content: bytes) -> None:
-    """Write UTF-8 text as it is, whatever the terminal's encoding."""
-    buffer = getattr(stream, "buffer", None)
-    if buffer is None:
-        stream.write(content.decode())
-    else:
-        stream.flush()
-        buffer.write(content)
-        buffer.flush()
 
 
 # Fixes

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from typing import TextIO
 
 
 class Disk:
@@ -114,3 +115,14 @@ def _sync_folder(folder: str) -> None:
         pass
     finally:
         os.close(descriptor)
+
+
+def write_bytes(stream: TextIO, content: bytes) -> None:
+    """Write UTF-8 text as it is, whatever the terminal's encoding."""
+    buffer = getattr(stream, "buffer", None)
+    if buffer is None:
+        stream.write(content.decode())
+    else:
+        stream.flush()
+        buffer.write(content)
+        buffer.flush()

@@ -35,7 +35,7 @@ def emit(plan: Plan) -> bytes:
     return "".join(_layout(plan)).encode()
 
 
-def validate(plan: Plan) -> None:
+def validate(plan: Mapping[str, object]) -> None:
     import jsonschema_rs
 
     error = next(jsonschema_rs.validator_for(load_schema("plan")).iter_errors(plan), None)

@@ -1,0 +1,86 @@
+"""Draw a plan, or a pipeline that need not be free of errors yet. The end of OUTPUT says the form: .svg .png .pdf .dot
+
+Without --output the text of the drawing in the DOT language goes to stdout. Everything but .dot needs Graphviz.
+"""
+
+import argparse
+import os
+from typing import Any, TextIO
+
+from attractor.compiler.draw import Picture, dot_of, picture_of_graph, picture_of_plan
+
+from .compile import add_inputs, check, report, requests_for
+from .disk import Disk, write_atomically, write_bytes
+from .main import ExitCode
+from .plan_file import add_allow_edited, open_plan
+
+_NO_GRAPHVIZ = """attractor graph: drawing needs Graphviz, and there is no `dot` on the PATH
+install the package graphviz (apt install graphviz, brew install graphviz), or ask for -o FILE.dot
+"""
+FORMATS = ("svg", "png", "pdf", "dot")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a plan.json, a run.yaml or a .dot file")
+    parser.add_argument("-o", "--output", metavar="OUTPUT", default="-", help="default: DOT to stdout")
+    add_inputs(parser)
+    add_allow_edited(parser)
+
+
+def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
+    form = "dot" if arguments.output == "-" else arguments.output.rpartition(".")[2].lower()
+    if form not in FORMATS:
+        stderr.write(
+            f"attractor graph: cannot tell the form of {arguments.output!r}; end it in .{', .'.join(FORMATS)}\n"
+        )
+        return ExitCode.USAGE
+    picture = _picture(arguments, stdout, stderr)
+    if isinstance(picture, int):
+        return picture
+    content = _drawn(dot_of(picture), form, stderr)
+    if content is None:
+        return ExitCode.USAGE
+    if arguments.output == "-":
+        write_bytes(stdout, content)
+        return ExitCode.OK
+    try:
+        write_atomically(arguments.output, content)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        stderr.write(f"attractor graph: cannot write {arguments.output!r}: {reason}\n")
+        return ExitCode.USAGE
+    return ExitCode.OK
+
+
+def _picture(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> Picture | int:
+    """Return what to draw, or the exit code when there is nothing."""
+    if arguments.file.endswith(".json") and os.path.basename(arguments.file) != "run.json":
+        plan = open_plan(arguments.file, "graph", stderr, allow_edited=arguments.allow_edited)
+        return ExitCode.USAGE if plan is None else picture_of_plan(plan)
+    files = Disk()
+    checked = check(requests_for([arguments.file], arguments.graph, arguments.overrides, files)[0], files)
+    unit = checked.compilation.unit
+    broken = any(found.rule.startswith("dot_") and found.severity == "error" for found in checked.diagnostics)
+    if unit is None or broken:
+        return report([checked], "text", stdout, stderr, quiet=True) or ExitCode.FINDINGS
+    errors = sum(1 for found in checked.diagnostics if found.severity == "error")
+    if errors:
+        what = "one error" if errors == 1 else f"{errors} errors"
+        stderr.write(f"attractor graph: drawn with {what}; `attractor compile --check {arguments.file}` shows them\n")
+    return picture_of_graph(unit.graph)
+
+
+def _drawn(graph: Any, form: str, stderr: TextIO) -> bytes | None:
+    if form == "dot":
+        return str(graph.to_string()).encode()
+    import shutil
+    import subprocess
+
+    if shutil.which("dot") is None:
+        stderr.write(_NO_GRAPHVIZ)
+        return None
+    result = subprocess.run(["dot", f"-T{form}"], input=graph.to_string().encode(), capture_output=True, check=False)
+    if result.returncode != 0:
+        stderr.write(f"attractor graph: dot failed: {result.stderr.decode('utf-8', 'replace').strip()[:500]}\n")
+        return None
+    return result.stdout
