@@ -1,8 +1,9 @@
 """How a stage ended: `Status`, `FailureClass`, `Outcome`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -65,6 +66,10 @@ class Outcome:
     failure_signature: str = ""
     usage: Usage = field(default_factory=Usage)
 
+    def passed_on(self) -> "Outcome":
+        """Return what a conditional node hands on: the same result, but neither its cost nor its context updates."""
+        return replace(self, context_updates={}, usage=Usage())
+
     @staticmethod
     def success(**fields: object) -> "Outcome":
         return Outcome(status=Status.SUCCESS, word="success", **fields)  # type: ignore[arg-type]
@@ -78,3 +83,14 @@ class Outcome:
             failure_class=failure_class,
             **fields,  # type: ignore[arg-type]
         )
+
+
+class Dossier(NamedTuple):
+    """What a stage that follows a failure is told about it, so that a repair does not start blind."""
+
+    node: str
+    visit: int
+    attempts: int
+    failure_class: str
+    reason: str
+    output_tail: str

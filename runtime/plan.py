@@ -24,6 +24,9 @@ class Kind(StrEnum):
     MANAGER = "stack.manager_loop"
 
 
+PASSIVE_KINDS = frozenset({Kind.START, Kind.EXIT, Kind.CONDITIONAL})  # do no work, and so cannot fail by themselves
+
+
 class EdgeKind(StrEnum):
     IF = "if"
     ELSE = "else"

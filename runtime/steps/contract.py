@@ -2,6 +2,9 @@
 
 A step runs one attempt of one visit of one node. It never retries, routes, counts or writes the journal: the walk does.
 Start, exit, conditional and parallel nodes have no step: they are ways of walking, not work.
+
+The `World` that a step receives is its own: its `cancellation` also says stop at the stage's timeout and at the run's
+wall limit (the walk then turns the canceled outcome into the right failure), and its `emit` knows the branch.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ..outcome import Json, Outcome, Usage
+from ..outcome import Dossier, Json, Outcome, Usage
 from ..plan import Node, Plan
 from ..world import World
 
@@ -34,13 +37,12 @@ class Visit(NamedTuple):
     folder: Path  # for this attempt's files; exists, empty
     workspace: Path  # where the stage works
     context: Mapping[str, Json]  # a view: read, never keep
-    previous: Outcome | None  # how the last working stage ended; None for the first
+    previous: Outcome | None  # how the walk's last node ended; None for the first
     previous_node: str
+    dossier: Dossier | None  # the failure that this stage follows, until a working stage succeeds
     environment: Mapping[str, str]  # for every child process, beside the allow-list: ATTRACTOR_STATUS_PATH, …
     fidelity: str  # the node's, or that of the edge it was entered by
     thread: str
-    deadline_s: float | None  # `clock.now_s()` at which the attempt must be over: stage timeout or the run's wall limit
-    previous_output: str = ""  # the `output_tail` of the stage that `previous` is about
 
 
 class Report(NamedTuple):

@@ -1,0 +1,222 @@
+"""One visit of a working stage: attempts with back-off until an outcome stands."""
+
+from collections import ChainMap
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+from . import retry, routing, status
+from .context import facts_of, is_engine_key
+from .environment import StageVariables
+from .events import StageAttemptFinished, StageRetryBlocked, StageRetryScheduled, StageStarted
+from .failure import classify, signature
+from .journal import NO_USAGE
+from .meter import Deadline
+from .outcome import Dossier, FailureClass, Json, Outcome, Status
+from .plan import Kind, Node
+from .run_dir import Ending, folder_name
+from .steps.contract import Report, Visit
+from .walk import Arrival, Stage, Walk
+from .world import Cancellation
+
+LLM_KINDS = (Kind.CODERGEN, Kind.MANAGER)
+TAIL_CHARS = 4_000
+
+
+class Attempt(NamedTuple):
+    outcome: Outcome
+    report: Report
+
+
+def run_stage(walk: Walk, node: Node, visit: int, arrival: Arrival) -> Stage | Ending:
+    """Return how the visit ended, or how the walk ends when it may not be finished: canceled, or over a limit.
+
+    A visit that was not finished is not in the journal; a resumed run makes it again.
+    """
+    started_s, usage = walk.world.clock.now_s(), NO_USAGE
+    for attempt in count(1):
+        trip = walk.meter.money_is_spent() if node.kind in LLM_KINDS else None
+        if trip is not None:
+            return walk.tripped(trip, node.id, limit=True)
+        made = _attempt(walk, node, visit, attempt, arrival)
+        usage += made.report.usage
+        interrupted = _interrupted(walk, node, made.outcome)
+        if interrupted is not None:
+            return interrupted
+        outcome = made.outcome
+        if outcome.status is not Status.RETRY or not _routed(walk, node, made):
+            decision = retry.decide(node, outcome, attempt)
+            if decision is retry.Decision.AGAIN:
+                stopped = _back_off(walk, node, visit, attempt, outcome)
+                if stopped is not None:
+                    return stopped
+                continue
+            outcome = _accept(walk, node, visit, attempt, outcome, decision)
+        tail = made.report.output_tail[-TAIL_CHARS:]
+        return Stage(node, visit, attempt, replace(outcome, usage=usage), made.report.facts,
+                     dossier_of(node, visit, attempt, outcome, tail), started_s)  # fmt: skip
+    raise AssertionError("unreachable")
+
+
+def dossier_of(node: Node, visit: int, attempts: int, outcome: Outcome, tail: str) -> Dossier | None:
+    if outcome.status not in (Status.FAIL, Status.RETRY):
+        return None
+    return Dossier(node.id, visit, attempts, str(outcome.failure_class or ""), outcome.failure_reason, tail)
+
+
+def settle(node: Node, outcome: Outcome) -> Outcome:
+    """Return the outcome with its word known, and with reason, class and signature when it is a failure or a retry."""
+    if outcome.status is Status.CUSTOM and outcome.word not in node.outcomes:
+        allowed = ", ".join(node.outcomes)
+        reason = f"unexpected outcome word {outcome.word!r}; {node.id!r} may end with: {allowed}"
+        outcome = replace(outcome, status=Status.FAIL, word="fail", failure_reason=reason, failure_class=None)
+    if outcome.status is Status.FAIL:
+        reason = outcome.failure_reason or outcome.notes or "failed without giving a reason"
+        failure_class = outcome.failure_class or classify(reason)
+    elif outcome.status is Status.RETRY:
+        reason, failure_class = outcome.failure_reason, outcome.failure_class or classify(outcome.failure_reason)
+    else:
+        return outcome
+    marked = signature(node.id, failure_class, outcome.failure_signature or reason)
+    return replace(outcome, failure_reason=reason, failure_class=failure_class, failure_signature=marked)
+
+
+def _attempt(walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival) -> Attempt:
+    clock, state = walk.world.clock, walk.state
+    folder = walk.records.stage_folder(state.home, node.id, visit, attempt)
+    files = status.prepare(walk.world.workspace.folder, folder_name(node.id), node, visit, attempt)
+    shown = folder.relative_to(walk.run.folder).as_posix()
+    walk.world.emit(StageStarted(node.id, node.kind, visit, attempt, node.attempts, shown))
+    started_s = clock.now_s()
+    timeout = _stage_timeout(walk, node)
+    world = walk.world._replace(cancellation=_cancellation(walk, node, timeout))
+    step = walk.steps.get(node.kind)
+    if step is None:
+        reason = f"this attractor cannot run nodes of kind {node.kind}"
+        report = Report(Outcome.failed(reason, FailureClass.STRUCTURAL))
+    else:
+        report = step(_visit(walk, node, visit, attempt, arrival, folder, files), world)
+    walk.meter.charge(report.usage)
+    ingested = status.ingest(node, report.outcome, files)
+    outcome = settle(node, _if_timed_out(ingested.outcome, timeout))
+    walk.records.write_outcome(folder, outcome)
+    walk.world.emit(
+        StageAttemptFinished(
+            node.id,
+            visit,
+            attempt,
+            outcome.word,
+            str(outcome.failure_class or ""),
+            outcome.failure_reason,
+            ingested.source,
+            round((clock.now_s() - started_s) * 1000),
+        )
+    )
+    return Attempt(outcome, report)
+
+
+def _visit(
+    walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival, folder: Path, files: status.StatusFiles
+) -> Visit:
+    state, edge, workspace = walk.state, arrival.edge, walk.world.workspace.folder
+    previous = state.position.outcome
+    here: dict[str, Json] = {
+        "current_node": node.id,
+        "previous_node": state.position.node,
+        "previous_outcome": previous.word if previous else "",
+    }
+    variables = StageVariables(
+        run_id=walk.run.run_id,
+        node_id=node.id,
+        visit=visit,
+        attempt=attempt,
+        workspace=workspace,
+        stage_folder=folder,
+        status_path=files.primary,
+        fallback_path=workspace / status.FALLBACKS[-1],
+        previous_node=state.position.node,
+        previous_outcome=previous.word if previous else "",
+        inputs=walk.plan.inputs,
+    )
+    return Visit(
+        plan=walk.plan,
+        run=walk.run,
+        node=node,
+        number=visit,
+        overall=state.earlier.get(node.id, 0) + visit,
+        attempt=attempt,
+        restarts=state.restarts,
+        branch=state.branch,
+        folder=folder,
+        workspace=workspace,
+        context=ChainMap(here, state.context),
+        previous=previous,
+        previous_node=state.position.node,
+        dossier=state.dossier,
+        environment=variables.as_environment(),
+        fidelity=(edge.fidelity if edge else None) or node.fidelity,
+        thread=(edge.thread if edge else None) or node.thread,
+    )
+
+
+def _stage_timeout(walk: Walk, node: Node) -> Deadline | None:
+    """A tool's own bound is its command's; a gate's is the question's."""
+    if not node.timeouts.stage_ms or node.kind in (Kind.TOOL, Kind.HUMAN):
+        return None
+    reason = f"timed out after {node.timeouts.stage_ms / 1000:g} s (timeout of {node.id!r})"
+    return Deadline(walk.world.cancellation, walk.world.clock, node.timeouts.stage_ms / 1000, reason)
+
+
+def _cancellation(walk: Walk, node: Node, timeout: Deadline | None) -> Cancellation:
+    """Return what tells the stage to stop. While a person is asked, the run's clock stands still."""
+    inner = timeout or walk.world.cancellation
+    left_s = None if node.kind is Kind.HUMAN else walk.meter.left_s()
+    return inner if left_s is None else Deadline(inner, walk.world.clock, left_s, "the run's time is up")
+
+
+def _if_timed_out(outcome: Outcome, timeout: Deadline | None) -> Outcome:
+    if timeout is None or not timeout.passed or outcome.failure_class is not FailureClass.CANCELED:
+        return outcome
+    return Outcome.failed(timeout.reason, FailureClass.TRANSIENT_INFRA)
+
+
+def _interrupted(walk: Walk, node: Node, outcome: Outcome) -> Ending | None:
+    """Return how the walk ends if the attempt failed because it was told to stop."""
+    if outcome.failure_class is None:
+        return None
+    if walk.is_canceled():
+        return walk.canceled(node.id)
+    trip = walk.meter.time_is_up() if outcome.failure_class is FailureClass.CANCELED else None
+    return walk.tripped(trip, node.id, limit=True) if trip is not None else None
+
+
+def _routed(walk: Walk, node: Node, made: Attempt) -> bool:
+    """Return whether an edge asks for this `retry` outcome; then no further attempt is made."""
+    own = {key: value for key, value in made.outcome.context_updates.items() if not is_engine_key(key)}
+    context = ChainMap(facts_of(made.outcome), dict(made.report.facts), own, walk.state.context)
+    return routing.retry_hop(node, made.outcome, context) is not None
+
+
+def _back_off(walk: Walk, node: Node, visit: int, attempt: int, outcome: Outcome) -> Ending | None:
+    delay_ms = retry.delay_ms(node.backoff, walk.run.run_id, node.id, visit, attempt)
+    reason = outcome.failure_reason or outcome.notes
+    walk.world.emit(StageRetryScheduled(node.id, visit, attempt, node.attempts, delay_ms, reason))
+    left_s = walk.meter.left_s()
+    if walk.world.cancellation.wait(delay_ms / 1000 if left_s is None else max(0.0, min(left_s, delay_ms / 1000))):
+        return walk.canceled(node.id)
+    trip = walk.meter.time_is_up()
+    return walk.tripped(trip, node.id, limit=True) if trip is not None else None
+
+
+def _accept(walk: Walk, node: Node, visit: int, attempt: int, outcome: Outcome, decision: retry.Decision) -> Outcome:
+    match decision:
+        case retry.Decision.BLOCKED:
+            walk.world.emit(
+                StageRetryBlocked(
+                    node.id, visit, attempt, node.attempts, str(outcome.failure_class or ""), outcome.failure_reason
+                )
+            )
+            return retry.spent(node, outcome)
+        case retry.Decision.SPENT | retry.Decision.KEEP | retry.Decision.AGAIN:
+            return retry.spent(node, outcome)

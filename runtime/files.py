@@ -1,0 +1,75 @@
+"""Files that an observer may read at any moment, or that must survive the power going: two ways to write them."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from .outcome import Json
+
+
+def write_json(path: Path, value: Json) -> None:
+    """Write indented JSON durably: whoever reads `path`, after whatever crash, finds the old or the new text whole."""
+    write_durably(path, utf8(json.dumps(value, ensure_ascii=False, indent=2) + "\n"))
+
+
+def write_durably(path: Path, text: bytes) -> None:
+    temporary = f"{path}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        _write_all(descriptor, text)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, path)
+    _sync_folder(path.parent)
+
+
+def write_whole(path: Path, text: bytes) -> None:
+    """Write so that readers see all or nothing, without waiting for the disk: for what the journal can replace."""
+    temporary = f"{path}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        _write_all(descriptor, text)
+    finally:
+        os.close(descriptor)
+    os.rename(temporary, path)
+
+
+def utf8(text: str) -> bytes:
+    """Return the bytes of JSON text; half a surrogate pair, which no file may hold, becomes its JSON escape."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+class LineFile:
+    """A file that only ever grows by whole lines."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def append(self, line: str) -> None:
+        _write_all(self._descriptor, utf8(line))
+
+    def append_durably(self, line: str) -> None:
+        self.append(line)
+        if sys.platform == "darwin":
+            os.fsync(self._descriptor)
+        else:
+            os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+def _write_all(descriptor: int, text: bytes) -> None:
+    view = memoryview(text)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,260 @@
+"""The walk: from node to node until the pipeline ends. It decides nothing that the plan has decided.
+
+For each node: visit bound, attempts with back-off, status ingestion, context updates, breakers, commit and journal,
+next edge, restart or go on, and at an exit the goal gates. The parts that take a page are next door: `attempts` (one
+visit of a stage), `branches` (parallel regions), `routing`, `retry`, `breakers` (pure).
+"""
+
+from . import branches, breakers, routing
+from .attempts import run_stage
+from .context import FAILURE_KEYS, clip, facts_of, is_engine_key
+from .events import (
+    ContextKeyRefused,
+    EdgeSelected,
+    GoalGateUnsatisfied,
+    LoopRestartBlocked,
+    LoopRestarted,
+    RunStarted,
+    StageFinished,
+    StageStarted,
+)
+from .git import GitError
+from .journal import NO_USAGE, Begun, Ended, Finished, Restarted
+from .outcome import FailureClass, Json, Outcome, Status
+from .plan import PASSIVE_KINDS, ExitWork, Kind, Node, ParallelWork, Restart
+from .routing import Hop
+from .run_dir import Ending
+from .state import fresh_context
+from .walk import Arrival, Stage, Walk
+
+
+def run(walk: Walk) -> Ending:
+    """Walk the whole pipeline from its start; leave a journal, events and a last snapshot behind."""
+    plan, workspace = walk.plan, walk.world.workspace
+    walk.record(Begun(plan.digest, dict(plan.context)))
+    walk.world.emit(
+        RunStarted(plan.name, plan.goal, plan.digest, str(workspace.folder), workspace.branch, workspace.base_sha)
+    )
+    walk.records.snapshot(walk.state)
+    ending = go(walk, Arrival(plan.start))
+    walk.record(Ended(ending.status, ending.reason, ending.node))
+    walk.records.snapshot(walk.state)
+    return ending
+
+
+def go(walk: Walk, arrival: Arrival) -> Ending:
+    """Walk on from `arrival` until the walk ends; a branch ends when it arrives at its join."""
+    while arrival.node_id != walk.stop_at:
+        node = walk.plan.nodes[arrival.node_id]
+        visit = walk.state.visits.get(node.id, 0) + 1
+        ending = _may_not_enter(walk, node, visit)
+        if ending is not None:
+            return ending
+        stage = _visit(walk, node, visit, arrival)
+        if isinstance(stage, Ending):
+            return stage
+        ending = _write_down(walk, stage)
+        if ending is not None:
+            return ending
+        onward = follow(walk, node, stage.outcome)
+        if isinstance(onward, Ending):
+            return onward
+        arrival = onward
+    return Ending("success", f"arrived at {walk.stop_at!r}", "", walk.state.position.node)
+
+
+def _may_not_enter(walk: Walk, node: Node, visit: int) -> Ending | None:
+    if walk.is_canceled():
+        return walk.canceled(node.id)
+    trip = walk.meter.time_is_up()
+    if trip is not None:
+        return walk.tripped(trip, node.id, limit=True)
+    trip = breakers.visits(node, visit)
+    return walk.tripped(trip, node.id) if trip is not None else None
+
+
+def _visit(walk: Walk, node: Node, visit: int, arrival: Arrival) -> Stage | Ending:
+    match node.kind:
+        case Kind.TOOL | Kind.CODERGEN | Kind.HUMAN | Kind.MANAGER:
+            return run_stage(walk, node, visit, arrival)
+        case Kind.PARALLEL:
+            return branches.run_branches(walk, node, visit, go)
+        case Kind.FAN_IN:
+            return branches.join(walk, node, visit)
+        case Kind.START | Kind.EXIT | Kind.CONDITIONAL:
+            walk.world.emit(StageStarted(node.id, node.kind, visit, 1, 1, ""))
+            previous = walk.state.position.outcome
+            outcome = previous.passed_on() if previous and node.kind is not Kind.START else Outcome.success()
+            return Stage(node, visit, 1, outcome, {}, walk.state.dossier, walk.world.clock.now_s())
+
+
+def _write_down(walk: Walk, stage: Stage) -> Ending | None:
+    """Put a finished visit into workspace, journal, state and events; return the ending if a breaker trips."""
+    node, outcome, state = stage.node, stage.outcome, walk.state
+    signature = breakers.counted_signature(node, outcome)
+    commit, trouble = _commit(walk, node, outcome)
+    walk.record(
+        Finished(
+            branch=state.branch,
+            node=node.id,
+            visit=stage.visit,
+            attempts=stage.attempts,
+            outcome=outcome,
+            context=_context_of(walk, stage),
+            cleared=_cleared(walk, stage),
+            signature=signature,
+            dossier=stage.dossier,
+            paused_ms=walk.meter.paused_ms,
+            elapsed_ms=walk.meter.elapsed_ms,
+            commit=commit,
+        )
+    )
+    walk.world.emit(_finished_event(walk, stage, signature, commit))
+    if walk.depth == 0:
+        walk.records.snapshot_if_due(state)
+    if trouble:
+        return Ending("fail", trouble, FailureClass.STRUCTURAL, node.id)
+    trip = breakers.signatures(walk.plan.limits, signature, state.signatures.get(signature, 0), outcome)
+    return walk.tripped(trip, node.id) if trip is not None else None
+
+
+def follow(walk: Walk, node: Node, outcome: Outcome) -> Arrival | Ending:
+    """Return where the walk goes after `node`. A function of plan, state and outcome, so a resumed run repeats it."""
+    if node.kind is Kind.EXIT:
+        return _leave(walk, node)
+    if isinstance(node.work, ParallelWork):
+        return Arrival(node.work.join)
+    hop = routing.next_hop(node, outcome, walk.state.context)
+    if not hop.to:
+        return _stuck(walk, node, outcome)
+    if hop.edge is not None and hop.edge.restart is not None:
+        return _restart(walk, node, outcome, hop)
+    _tell(walk, node, outcome, hop)
+    return Arrival(hop.to, hop.edge)
+
+
+def _stuck(walk: Walk, node: Node, outcome: Outcome) -> Ending:
+    if outcome.status in (Status.FAIL, Status.RETRY):
+        at = walk.state.dossier.node if walk.state.dossier else node.id
+        failure_class = str(outcome.failure_class or FailureClass.DETERMINISTIC)
+        return Ending("fail", f"{at!r} failed: {outcome.failure_reason}", failure_class, at)
+    return Ending("fail", routing.no_way_on(node, outcome), FailureClass.STRUCTURAL, node.id)
+
+
+def _leave(walk: Walk, node: Node) -> Arrival | Ending:
+    """End the walk at an exit, unless a goal gate sends it back."""
+    assert isinstance(node.work, ExitWork)  # noqa: S101 - the plan's reader made it so
+    if walk.depth > 0:
+        reason = f"a branch left its parallel region and arrived at exit {node.id!r} instead of {walk.stop_at!r}"
+        return Ending("fail", reason, FailureClass.STRUCTURAL, node.id)
+    if node.work.exit_status == "fail":
+        dossier = walk.state.dossier
+        reason = f"ended at {node.id!r}, an exit that reports failure"
+        if dossier is not None:
+            return Ending(
+                "fail", f"{reason}; {dossier.node!r} failed: {dossier.reason}", dossier.failure_class, node.id
+            )
+        return Ending("fail", reason, FailureClass.DETERMINISTIC, node.id)
+    gate = routing.unsatisfied_gate(walk.plan, walk.state.words.items())
+    if gate is None:
+        return Ending("success", f"arrived at exit {node.id!r}", "", node.id)
+    walk.world.emit(GoalGateUnsatisfied(node.id, gate.node, gate.word, gate.to))
+    if gate.to:
+        return Arrival(gate.to)
+    reason = f"goal gate {gate.node!r} ended in {gate.word} and has no retry target; give it retry_target=NODE"
+    return Ending("fail", reason, FailureClass.DETERMINISTIC, gate.node)
+
+
+def _restart(walk: Walk, node: Node, outcome: Outcome, hop: Hop) -> Arrival | Ending:
+    """Start over at the edge's target with a fresh context, if the edge allows it after this outcome."""
+    restart = hop.edge.restart if hop.edge else None
+    assert restart is not None  # noqa: S101 - the caller looked
+    _tell(walk, node, outcome, hop)
+    if not _may_restart(restart, outcome):
+        walk.world.emit(LoopRestartBlocked(node.id, hop.to, str(outcome.failure_class or ""), outcome.failure_reason))
+        after = "transient_infra failures" if restart.on == "transient_infra" else "anything but cancellation"
+        reason = (
+            f"loop_restart blocked: the edge {node.id} -> {hop.to} restarts after {after}, "
+            f"this one is {outcome.failure_class}: {outcome.failure_reason}"
+        )
+        return Ending("fail", reason, str(outcome.failure_class or ""), node.id)
+    trip = breakers.restarts(walk.plan.limits, walk.state.restarts + 1)
+    if trip is not None:
+        return walk.tripped(trip, node.id)
+    number, state, keys = walk.state.restarts + 1, walk.state, walk.plan.policy.persist_keys
+    home = f"{state.base}/{restart.log_dir}-{number}" if state.base else f"{restart.log_dir}-{number}"
+    walk.record(Restarted(state.branch, node.id, hop.to, number, home, fresh_context(state, keys, node.id)))
+    walk.world.emit(LoopRestarted(node.id, hop.to, number, home, keys))
+    if walk.depth == 0:
+        walk.records.snapshot(state)
+    return Arrival(hop.to, hop.edge)
+
+
+def _may_restart(restart: Restart, outcome: Outcome) -> bool:
+    if outcome.status not in (Status.FAIL, Status.RETRY):
+        return True
+    if restart.on == "transient_infra":
+        return outcome.failure_class is FailureClass.TRANSIENT_INFRA
+    return outcome.failure_class is not FailureClass.CANCELED
+
+
+def _tell(walk: Walk, node: Node, outcome: Outcome, hop: Hop) -> None:
+    candidates = [candidate._asdict() for candidate in hop.candidates]
+    label = hop.edge.label if hop.edge else ""
+    walk.world.emit(EdgeSelected(node.id, hop.to, hop.why, outcome.word, label, candidates, hop.skipped))
+
+
+def _commit(walk: Walk, node: Node, outcome: Outcome) -> tuple[str, str]:
+    """Return the commit and "", or "" and what went wrong."""
+    try:
+        return walk.world.workspace.commit(f"attractor({walk.run.run_id}): {node.id} ({outcome.word})"), ""
+    except GitError as error:
+        return "", f"the work of {node.id!r} could not be committed: {error}"
+
+
+def _context_of(walk: Walk, stage: Stage) -> dict[str, Json]:
+    """Return the keys that a visit sets: the stage's own, then the engine's."""
+    node, outcome, state = stage.node, stage.outcome, walk.state
+    keys: dict[str, Json] = {}
+    for key, value in outcome.context_updates.items():
+        if is_engine_key(key):
+            walk.world.emit(ContextKeyRefused(node.id, stage.visit, key))
+        else:
+            keys[key] = value
+    keys |= clip(stage.facts)
+    keys |= facts_of(outcome)
+    keys["current_node"] = node.id
+    keys["previous_node"] = state.position.node
+    keys["previous_outcome"] = state.position.outcome.word if state.position.outcome else ""
+    if node.kind not in PASSIVE_KINDS:
+        keys["last_stage"] = node.id
+    return keys
+
+
+def _cleared(walk: Walk, stage: Stage) -> tuple[str, ...]:
+    """A working stage that succeeds ends what its predecessors failed at; a conditional passes it on."""
+    if stage.node.kind in PASSIVE_KINDS or stage.outcome.failure_class is not None:
+        return ()
+    return tuple(key for key in FAILURE_KEYS if key in walk.state.context)
+
+
+def _finished_event(walk: Walk, stage: Stage, signature: str, commit: str) -> StageFinished:
+    outcome = stage.outcome
+    spent = NO_USAGE if stage.node.kind is Kind.PARALLEL else outcome.usage  # its branches' stages have told theirs
+    return StageFinished(
+        node_id=stage.node.id,
+        kind=stage.node.kind,
+        visit=stage.visit,
+        attempt=stage.attempts,
+        status=outcome.word,
+        failure_class=str(outcome.failure_class or ""),
+        reason=outcome.failure_reason,
+        signature=signature,
+        commit=commit,
+        notes=outcome.notes,
+        duration_ms=round((walk.world.clock.now_s() - stage.started_s) * 1000),
+        llm_calls=spent.llm_calls,
+        input_tokens=spent.input_tokens,
+        output_tokens=spent.output_tokens,
+        cost_usd=spent.cost_usd,
+    )

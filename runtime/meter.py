@@ -1,0 +1,69 @@
+"""What the run has spent and how long it has been walking: one per run, shared by branches and restarts."""
+
+from .breakers import Trip, spending, wall
+from .journal import NO_USAGE
+from .outcome import Usage
+from .plan import Limits
+from .world import Cancellation, Clock
+
+
+class RunMeter:
+    """Counts from what an earlier process of the same run had used (zero for a fresh run)."""
+
+    def __init__(
+        self, clock: Clock, limits: Limits, *, usage: Usage = NO_USAGE, elapsed_ms: int = 0, paused_ms: int = 0
+    ) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._started_s = clock.now_s() - elapsed_ms / 1000
+        self._paused_s = paused_ms / 1000
+        self.usage = usage
+
+    def charge(self, usage: Usage) -> None:
+        self.usage += usage
+
+    def pause(self, seconds: float) -> None:
+        self._paused_s += seconds
+
+    @property
+    def elapsed_ms(self) -> int:
+        return round((self._clock.now_s() - self._started_s) * 1000)
+
+    @property
+    def paused_ms(self) -> int:
+        return round(self._paused_s * 1000)
+
+    def time_is_up(self) -> Trip | None:
+        return wall(self._limits, self.elapsed_ms - self.paused_ms)
+
+    def money_is_spent(self) -> Trip | None:
+        """Trip when the next LLM call would go over a limit."""
+        return spending(self._limits, self.usage)
+
+    def left_s(self) -> float | None:
+        """Seconds until `max_wall_ms` is reached; None without that limit."""
+        if self._limits.max_wall_ms is None:
+            return None
+        return (self._limits.max_wall_ms - self.elapsed_ms + self.paused_ms) / 1000
+
+
+class Deadline:
+    """A cancellation that also says stop when `seconds` have passed."""
+
+    def __init__(self, inner: Cancellation, clock: Clock, seconds: float, reason: str) -> None:
+        self._inner = inner
+        self._clock = clock
+        self._until_s = clock.now_s() + seconds
+        self._reason = reason
+
+    @property
+    def passed(self) -> bool:
+        return self._clock.now_s() >= self._until_s
+
+    @property
+    def reason(self) -> str:
+        return self._inner.reason or (self._reason if self.passed else "")
+
+    def wait(self, seconds: float) -> bool:
+        left = self._until_s - self._clock.now_s()
+        return self._inner.wait(max(0.0, min(seconds, left))) or self.passed

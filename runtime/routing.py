@@ -1,0 +1,172 @@
+"""Which way on: language.md section 7 as pure functions. Edges come from the plan in the order in which they are tried.
+
+The walk asks `next_hop` after every node; the answer names all candidates and why the chosen one won, so that the log
+can answer "why did it go there?".
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from .context import holds
+from .outcome import Json, Outcome, Status
+from .plan import Edge, EdgeKind, Node, Plan
+
+_ACCELERATOR = re.compile(r"\[[^\[\]]{1,8}\]\s*+|\w{1,2}\)\s*+|\w{1,2}\s*+-\s++")
+
+
+class Candidate(NamedTuple):
+    """An edge or a target that was looked at, and what became of it."""
+
+    to: str
+    kind: str  # an edge's kind, or retry_target | catch
+    when: str
+    verdict: str
+
+
+class Hop(NamedTuple):
+    """Where the walk goes. `edge` None: not along an edge (retry target or catch). `to` "": nowhere."""
+
+    to: str
+    edge: Edge | None
+    why: str
+    candidates: Sequence[Candidate]
+    skipped: Sequence[str] = ()
+
+
+def next_hop(node: Node, outcome: Outcome, context: Mapping[str, Json]) -> Hop:
+    """Return where the walk goes after `node` ended with `outcome`."""
+    match outcome.status:
+        case Status.SUCCESS | Status.PARTIAL_SUCCESS | Status.SKIPPED | Status.CUSTOM:
+            return _after_success(node, outcome, context)
+        case Status.RETRY:
+            return retry_hop(node, outcome, context) or _after_failure(node, outcome, context)
+        case Status.FAIL:
+            return _after_failure(node, outcome, context)
+
+
+def retry_hop(node: Node, outcome: Outcome, context: Mapping[str, Json]) -> Hop | None:
+    """Return the way on that names `outcome=retry`, which is taken before another attempt is made."""
+    for index, edge in enumerate(node.edges):
+        named = any(c.key == "outcome" and c.op == "=" and c.literal == "retry" for c in edge.when)
+        if named and holds(edge.when, outcome, context):
+            return _taken(node, index, "condition names outcome=retry", "retry outcomes are asked for first")
+    return None
+
+
+def _after_success(node: Node, outcome: Outcome, context: Mapping[str, Json]) -> Hop:
+    matching = _first_if(node, outcome, context)
+    if matching is not None:
+        return _taken(node, matching, "condition matches", "condition does not match")
+    plain = [
+        index
+        for index, edge in enumerate(node.edges)
+        if edge.kind in (EdgeKind.ELSE, EdgeKind.ALWAYS, EdgeKind.THEN)
+    ]  # fmt: skip
+    label = normalise_label(outcome.preferred_label)
+    for index in plain if label else ():
+        if node.edges[index].match == label:
+            return _taken(node, index, "label equals preferred_label", "another edge has the preferred label")
+    for index in plain if outcome.suggested_next_ids else ():
+        if node.edges[index].to in outcome.suggested_next_ids:
+            return _taken(node, index, "target is in suggested_next_ids", "another edge's target was suggested")
+    if plain:
+        why = "only unconditional edge" if len(plain) == 1 else "best of the unconditional edges"
+        return _taken(node, plain[0], why, "condition does not match")
+    return Hop("", None, "", _looked_at(node, "condition does not match"))
+
+
+def _after_failure(node: Node, outcome: Outcome, context: Mapping[str, Json]) -> Hop:
+    matching = _first_if(node, outcome, context)
+    if matching is not None:
+        return _taken(node, matching, "condition matches", "condition does not match")
+    for kind, why in (
+        (EdgeKind.ELSE, "no condition matches the failure"),
+        (EdgeKind.ALWAYS, "edge into a conditional"),
+    ):
+        for index, edge in enumerate(node.edges):
+            if edge.kind is kind:
+                return _taken(node, index, why, "condition does not match")
+    looked_at = _looked_at(node, "does not carry a failure")
+    if node.on_fail:
+        chosen = Candidate(node.on_fail[0], "retry_target", "", "taken")
+        return Hop(node.on_fail[0], None, "retry target", (*looked_at, chosen))
+    if node.catch is not None:
+        chosen = Candidate(node.catch, "catch", "", "taken")
+        return Hop(node.catch, None, "catch: the failure falls through to a conditional", (*looked_at, chosen),
+                   node.catch_skips)  # fmt: skip
+    return Hop("", None, "", looked_at)
+
+
+def _first_if(node: Node, outcome: Outcome, context: Mapping[str, Json]) -> int | None:
+    for index, edge in enumerate(node.edges):
+        if edge.kind is EdgeKind.IF and holds(edge.when, outcome, context):
+            return index
+    return None
+
+
+def _taken(node: Node, chosen: int, why: str, before: str) -> Hop:
+    """`before`: why the conditional edges that were tried first were passed over."""
+    edge = node.edges[chosen]
+    candidates = tuple(
+        Candidate(other.to, other.kind, condition_text(other), _verdict(other, index, chosen, before))
+        for index, other in enumerate(node.edges)
+    )
+    return Hop(edge.to, edge, why, candidates)
+
+
+def _verdict(edge: Edge, index: int, chosen: int, before: str) -> str:
+    if index == chosen:
+        return "taken"
+    if index < chosen:
+        return "condition does not match" if edge.kind is EdgeKind.IF else before
+    return "not tried"
+
+
+def _looked_at(node: Node, plain: str) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(
+            edge.to, edge.kind, condition_text(edge), "condition does not match" if edge.kind is EdgeKind.IF else plain
+        )
+        for edge in node.edges
+    )
+
+
+def condition_text(edge: Edge) -> str:
+    """Return the condition as an author would write it; "" for none."""
+    return " && ".join(clause.key if clause.op == "set" else "".join(clause) for clause in edge.when)
+
+
+def normalise_label(label: str) -> str:
+    """Return a label as it is compared: lowercased, trimmed, without `[K] `, `K) ` or `K - ` in front."""
+    label = label.strip()
+    found = _ACCELERATOR.match(label)
+    return (label[found.end() :] if found else label).strip().lower()
+
+
+def no_way_on(node: Node, outcome: Outcome) -> str:
+    """Return why a walk ends at a node that did not fail and has no way on."""
+    if not node.edges:
+        return f"node {node.id!r} is not an exit and no edge leads on from it"
+    return f"no edge of {node.id!r} matches outcome={outcome.word}"
+
+
+class Gate(NamedTuple):
+    """A goal gate that has not been reached."""
+
+    node: str
+    word: str
+    to: str  # its retry target; "" for none
+
+
+def unsatisfied_gate(plan: Plan, words: Iterable[tuple[str, str]]) -> Gate | None:
+    """Return the first visited goal gate that did not end in success or partial_success.
+
+    Args:
+        words: (node, outcome word) of each visited node, in the order in which they last ended.
+    """
+    for node_id, word in words:
+        node = plan.nodes[node_id]
+        if node.goal_gate and word not in (Status.SUCCESS, Status.PARTIAL_SUCCESS):
+            return Gate(node_id, word, node.on_fail[0] if node.on_fail else "")
+    return None

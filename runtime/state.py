@@ -1,0 +1,150 @@
+"""Where a walk stands.
+
+`RunState` is the one value of the runtime that changes in place, and it changes in one way: `apply` an entry that is
+already in the journal. A fresh copy after each node would cost as much as the run is long (0.15 ms per node at
+20,000 nodes, growing), and a state that is by construction the sum of the journal's lines is one that a resumed run
+can trust. Each walk, the main one or a branch, owns its state; nobody else may keep a reference into it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .journal import (
+    NO_USAGE,
+    Begun,
+    Ended,
+    Entry,
+    Finished,
+    Forked,
+    Restarted,
+    outcome_from_json,
+    outcome_to_json,
+    usage_to_json,
+)
+from .outcome import Dossier, Json, Outcome, Usage
+
+
+class Position(NamedTuple):
+    """The last thing that happened to a walk; what follows is computed from it, never stored."""
+
+    node: str  # "" before the start node
+    outcome: Outcome | None  # None before the start node and after a restart
+    restart_to: str  # where a restart goes on; "" otherwise
+
+
+class RunState:
+    """`context` and the counts may be read by anyone, and are written by `apply` alone."""
+
+    # fmt: off
+    __slots__ = (
+        "base", "branch", "commit", "context", "dossier", "earlier", "elapsed_ms", "ended", "home",
+        "paused_ms", "position", "restarts", "retries", "seed", "signatures", "usage", "visits", "words",
+    )
+    # fmt: on
+
+    def __init__(self, context: Mapping[str, Json], branch: str = "", home: str = "") -> None:
+        self.branch = branch
+        self.base = home  # folder of the first pass, relative to the run directory; "" is the run directory
+        self.home = home  # folder of the current pass
+        self.seed: dict[str, Json] = dict(context)  # what a restart begins again with
+        self.context: dict[str, Json] = dict(context)
+        self.position = Position("", None, "")
+        self.words: dict[str, str] = {}  # node -> outcome word, in the order in which they last ended
+        self.visits: dict[str, int] = {}  # of this pass
+        self.earlier: dict[str, int] = {}  # visits before the last restart
+        self.retries: dict[str, int] = {}  # of this pass
+        self.signatures: dict[str, int] = {}  # failure signature -> visits that ended with it; survives restarts
+        self.restarts = 0
+        self.usage: Usage = NO_USAGE
+        self.dossier: Dossier | None = None
+        self.commit = ""
+        self.paused_ms = 0
+        self.elapsed_ms = 0
+        self.ended = ""  # the status a finished run reported
+
+    def apply(self, entry: Entry) -> None:
+        match entry:
+            case Begun():
+                self.seed, self.context = dict(entry.context), dict(entry.context)
+            case Finished():
+                self._finish(entry)
+            case Restarted():
+                self._restart(entry)
+            case Ended():
+                self.ended = entry.status
+            case Forked():
+                pass  # branches have states of their own; the component's `Finished` sums them up
+
+    def _finish(self, entry: Finished) -> None:
+        self.position = Position(entry.node, entry.outcome, "")
+        self.visits[entry.node] = entry.visit
+        self.words.pop(entry.node, None)
+        self.words[entry.node] = entry.outcome.word
+        self.context.update(entry.context)
+        for key in entry.cleared:
+            self.context.pop(key, None)
+        if entry.attempts > 1:
+            self.retries[entry.node] = self.retries.get(entry.node, 0) + entry.attempts - 1
+        if entry.signature:
+            self.signatures[entry.signature] = self.signatures.get(entry.signature, 0) + 1
+        if entry.outcome.usage is not NO_USAGE:
+            self.usage += entry.outcome.usage
+        self.dossier = entry.dossier
+        self.commit = entry.commit or self.commit
+        self.paused_ms, self.elapsed_ms = entry.paused_ms, entry.elapsed_ms
+
+    def _restart(self, entry: Restarted) -> None:
+        self.position = Position(entry.node, None, entry.to)
+        for node, count in self.visits.items():
+            self.earlier[node] = self.earlier.get(node, 0) + count
+        self.context = dict(entry.context)
+        self.words, self.visits, self.retries = {}, {}, {}
+        self.dossier = None
+        self.restarts, self.home = entry.restarts, entry.home
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the state as `checkpoint.schema.json` describes it."""
+        node, outcome, restart_to = self.position
+        return {
+            "node": node,
+            "outcome": outcome_to_json(outcome) if outcome is not None else None,
+            "restart_to": restart_to,
+            "base": self.base,
+            "home": self.home,
+            "restarts": self.restarts,
+            "context": self.context,
+            "seed": self.seed,
+            "words": self.words,
+            "visits": self.visits,
+            "earlier_visits": self.earlier,
+            "retries": self.retries,
+            "signatures": self.signatures,
+            "usage": usage_to_json(self.usage),
+            "dossier": self.dossier and self.dossier._asdict(),
+            "commit": self.commit,
+            "paused_ms": self.paused_ms,
+            "elapsed_ms": self.elapsed_ms,
+            "ended": self.ended,
+        }
+
+    @staticmethod
+    def from_json(written: Mapping[str, Any]) -> "RunState":
+        """The opposite of `to_json`."""
+        state = RunState(written["seed"], home=written["base"])
+        state.home = written["home"]
+        outcome = written["outcome"] and outcome_from_json(written["outcome"])
+        state.position = Position(written["node"], outcome, written["restart_to"])
+        state.restarts, state.context = written["restarts"], written["context"]
+        state.words, state.visits, state.earlier = written["words"], written["visits"], written["earlier_visits"]
+        state.retries, state.signatures = written["retries"], written["signatures"]
+        state.usage = Usage(**written["usage"])
+        state.dossier = written["dossier"] and Dossier(**written["dossier"])
+        state.commit, state.ended = written["commit"], written["ended"]
+        state.paused_ms, state.elapsed_ms = written["paused_ms"], written["elapsed_ms"]
+        return state
+
+
+def fresh_context(state: RunState, persist_keys: Sequence[str], from_node: str) -> dict[str, Json]:
+    """Return what a restart from `from_node` begins with: the seed, the persisted keys, and where it came from."""
+    kept = {key: state.context[key] for key in persist_keys if key in state.context}
+    return state.seed | kept | {"loop_restart.iteration": state.restarts + 1, "loop_restart.from_node": from_node}
