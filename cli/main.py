@@ -2,9 +2,11 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
+from io import TextIOWrapper
 from typing import NamedTuple, TextIO
 
 
@@ -13,6 +15,8 @@ class ExitCode(IntEnum):
     FINDINGS = 1  # errors were found, or the pipeline failed
     USAGE = 2  # asked wrongly, an invalid plan, or our own bug
     PREFLIGHT = 3
+    INTERRUPTED = 130  # 128 + SIGINT
+    BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 class Command(NamedTuple):
@@ -41,15 +45,37 @@ def main(argv: Sequence[str] | None = None, stdout: TextIO | None = None, stderr
     command = COMMANDS.get(argv[0]) if argv else None
     if command is None:
         return _front_page(argv, stdout, stderr)
+    try:
+        return _run(argv, command, stdout, stderr)
+    except KeyboardInterrupt:
+        stderr.write(f"attractor {argv[0]}: interrupted\n")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more as it ends
+        return ExitCode.BROKEN_PIPE
+    except Exception as error:
+        if os.environ.get("ATTRACTOR_DEBUG"):
+            raise
+        stderr.write(f"attractor {argv[0]}: internal error: {type(error).__name__}: {error}\n"
+                     "this is a bug of attractor; with ATTRACTOR_DEBUG=1 it says where: please report that\n")  # fmt: skip
+        return ExitCode.USAGE
+
+
+def _run(argv: Sequence[str], command: Command, stdout: TextIO, stderr: TextIO) -> int:
+    for stream in (stdout, stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no reason to stop
     module = importlib.import_module(f".{command.module}", __package__)
     parser = argparse.ArgumentParser(prog=f"attractor {argv[0]}", description=module.__doc__, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     module.configure(parser)
     try:
         arguments = parser.parse_args(argv[1:])
-    except SystemExit as exit:  # argparse: 0 after --help, 2 after a wrong argument
-        return int(exit.code or 0)
-    return int(module.run(arguments, stdout, stderr))
+    except SystemExit as end:  # argparse: 0 after --help, 2 after a wrong argument
+        return int(end.code or 0)
+    code = int(module.run(arguments, stdout, stderr))
+    stdout.flush()
+    return code
 
 
 def _front_page(argv: Sequence[str], stdout: TextIO, stderr: TextIO) -> int:
