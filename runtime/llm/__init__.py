@@ -1,0 +1,1 @@
+"""Asking a model: one conversation vocabulary, four protocols, typed errors, retries and failover along the plan."""

@@ -1,0 +1,302 @@
+"""Anthropic Messages: `POST /v1/messages`, and the vendors that speak it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from ...outcome import Json
+from ..arguments import UNSET
+from ..assembler import Assembler
+from ..classify import in_stream_error, typed_error
+from ..errors import LlmError, MalformedStream, StreamTruncated
+from ..messages import (
+    Finish,
+    Finished,
+    Message,
+    Opaque,
+    Part,
+    RedactedThinking,
+    Request,
+    Response,
+    Role,
+    StreamEvent,
+    StreamStart,
+    Text,
+    Thinking,
+    TokenUsage,
+    ToolCall,
+    ToolResult,
+    UsageSnapshot,
+)
+from ..wire import Endpoint, HttpError, HttpRequest, SseEvent
+from .shared import address, argument_object, count, flag, for_reader, mapping, max_tokens, records, safe_id, string
+
+_VERSION: Final = "2023-06-01"
+_FINISH: Final[Mapping[str, tuple[Finish, str]]] = {
+    "end_turn": (Finish.STOP, ""),
+    "stop_sequence": (Finish.STOP, ""),
+    "tool_use": (Finish.TOOL_CALLS, ""),
+    "max_tokens": (Finish.LENGTH, ""),
+    "model_context_window_exceeded": (Finish.LENGTH, "context_window"),
+    "pause_turn": (Finish.OTHER, "pause"),
+    "refusal": (Finish.CONTENT_FILTER, "refusal"),
+}
+_BUDGET: Final = {"minimal": 1024, "low": 4096, "medium": 10000, "high": 24000, "xhigh": 32000, "max": 48000}
+
+
+def encode(request: Request, endpoint: Endpoint, key: str, *, stream: bool) -> HttpRequest:
+    headers = {"anthropic-version": _VERSION, **endpoint.api.headers}
+    if key and flag(endpoint, "auth") == "bearer":
+        headers["Authorization"] = f"Bearer {key}"
+    elif key:
+        headers["x-api-key"] = key
+    caching = bool(flag(endpoint, "cache_control"))
+    body: dict[str, Any] = {
+        "model": endpoint.model,
+        "max_tokens": max_tokens(endpoint, request.max_tokens),
+        "messages": _marked(_messages(request.messages, endpoint), caching=caching),
+        "stream": stream,
+    }
+    if request.system:
+        block: dict[str, Any] = {"type": "text", "text": request.system}
+        body["system"] = [block | {"cache_control": {"type": "ephemeral"}}] if caching else [block]
+    if request.tools:
+        body["tools"] = [
+            {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+            for tool in request.tools
+        ]
+        body["tool_choice"] = _tool_choice(request.tool_choice)
+    body |= _effort(request.reasoning_effort, endpoint, body["max_tokens"])
+    return HttpRequest(address(endpoint), headers, body)
+
+
+def _tool_choice(choice: str) -> dict[str, str]:
+    match choice:
+        case "auto" | "none":
+            return {"type": choice}
+        case "required":
+            return {"type": "any"}
+        case name:
+            return {"type": "tool", "name": name}
+
+
+def _effort(effort: str | None, endpoint: Endpoint, limit: int) -> dict[str, Any]:
+    """Return the body's keys that ask for reasoning, in the form that the vendor's models know."""
+    if effort is None or effort == "none":
+        return {}
+    match flag(endpoint, "thinking"):
+        case "adaptive":
+            return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
+        case "budget":
+            budget = min(_BUDGET.get(effort, _BUDGET["medium"]), limit - 1024)
+            return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= 1024 else {}
+        case _:
+            return {}
+
+
+def _messages(messages: Sequence[Message], endpoint: Endpoint) -> list[dict[str, Any]]:
+    """Return the history; results and what the user says after them form one user message, results first."""
+    encoded: list[dict[str, Any]] = []
+    for message in for_reader(messages, endpoint):
+        role = "assistant" if message.role is Role.ASSISTANT else "user"
+        content = [_block(part) for part in message.parts]
+        if encoded and encoded[-1]["role"] == role:
+            encoded[-1]["content"] += content
+        else:
+            encoded.append({"role": role, "content": content})
+    return encoded
+
+
+def _block(part: Part) -> dict[str, Any]:
+    match part:
+        case Text():
+            return {"type": "text", "text": part.text}
+        case Thinking():
+            return {"type": "thinking", "thinking": part.text, "signature": part.signature}
+        case RedactedThinking():
+            return {"type": "redacted_thinking", "data": part.data}
+        case Opaque():
+            return dict(part.payload)
+        case ToolCall():
+            return {"type": "tool_use", "id": safe_id(part.id), "name": part.name, "input": argument_object(part)}
+        case ToolResult():
+            result = {"type": "tool_result", "tool_use_id": safe_id(part.call_id), "content": part.content}
+            return result | {"is_error": True} if part.is_error else result
+
+
+def _marked(messages: list[dict[str, Any]], *, caching: bool) -> list[dict[str, Any]]:
+    """Mark the end of the newest user turn as worth caching, and one place before it in long rounds."""
+    if caching and messages:
+        blocks = messages[-1]["content"]
+        blocks[-1] = blocks[-1] | {"cache_control": {"type": "ephemeral"}}
+        if len(blocks) > 15:
+            blocks[0] = blocks[0] | {"cache_control": {"type": "ephemeral"}}
+    return messages
+
+
+def decode(events: Iterator[SseEvent], endpoint: Endpoint, request: Request) -> Iterator[StreamEvent]:
+    return _Decoder(endpoint).run(events)
+
+
+class _Decoder:
+    """One stream. The protocol dispatches on the record's own type, not on the event's name."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.assembler = Assembler()
+        self.usage: dict[str, Any] = {}
+        self.id = ""
+        self.model = endpoint.model
+        self.stop_reason = ""
+        self.stop_details: Mapping[str, Any] = {}
+        self.openings = 0
+
+    def run(self, events: Iterator[SseEvent]) -> Iterator[StreamEvent]:
+        keys: dict[int, tuple[int, int]] = {}  # index -> key of the block that is open under it
+        for record in records(events, self.endpoint):
+            match record.get("type"):
+                case "message_start":
+                    yield self._started(mapping(record.get("message")))
+                case "content_block_start":
+                    index = count(record.get("index")) or 0
+                    self.openings += 1
+                    if index in keys:
+                        self.assembler.close(keys[index])
+                    keys[index] = (index, self.openings)
+                    yield from self._opened(keys[index], mapping(record.get("content_block")))
+                case "content_block_delta":
+                    index = count(record.get("index")) or 0
+                    if index not in keys:
+                        self.openings += 1
+                        keys[index] = (index, self.openings)
+                    yield from self._grown(keys[index], mapping(record.get("delta")))
+                case "content_block_stop":
+                    index = count(record.get("index")) or 0
+                    if index in keys:
+                        self.assembler.close(keys[index])
+                case "message_delta":
+                    yield from self._ending(record)
+                case "message_stop":
+                    response = self._response()
+                    yield from self.assembler.events(response.parts)
+                    yield Finished(response)
+                    return
+                case "error":
+                    raise in_stream_error(record, self.endpoint, string(record.get("request_id")))
+                case _:
+                    pass  # pings, and what the protocol will add
+        raise StreamTruncated(
+            f"the stream of {self.endpoint.provider} ended without message_stop",
+            provider=self.endpoint.provider,
+            model=self.endpoint.model,
+        )
+
+    def _started(self, message: Mapping[str, Any]) -> StreamStart:
+        self.id = string(message.get("id"))
+        self.model = string(message.get("model")) or self.endpoint.model
+        self._count(mapping(message.get("usage")))
+        return StreamStart(self.id, self.model)
+
+    def _opened(self, key: tuple[int, int], block: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        match block.get("type"):
+            case "text":
+                if block.get("text"):
+                    yield self.assembler.text(key, string(block["text"]))
+            case "thinking":
+                if block.get("thinking"):
+                    yield self.assembler.thinking(key, string(block["thinking"]))
+                if block.get("signature"):
+                    self.assembler.signature(key, string(block["signature"]))
+            case "redacted_thinking":
+                self.assembler.redacted(key, string(block.get("data")))
+            case "tool_use":
+                yield self.assembler.tool(
+                    key, id=string(block.get("id")), name=string(block.get("name")), start=block.get("input", UNSET)
+                )
+            case _:
+                self.assembler.opaque(key, dict(block))
+
+    def _grown(self, key: tuple[int, int], delta: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        match delta.get("type"):
+            case "text_delta":
+                yield self.assembler.text(key, string(delta.get("text")))
+            case "thinking_delta":
+                yield self.assembler.thinking(key, string(delta.get("thinking")))
+            case "signature_delta":
+                self.assembler.signature(key, string(delta.get("signature")))
+            case "input_json_delta":
+                fragment = string(delta.get("partial_json"))
+                if fragment:
+                    yield self.assembler.arguments(key, fragment)
+            case _:
+                pass
+
+    def _ending(self, record: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        """Take the stop reason, under `delta` or (seen at Kimi) at the top, and the cumulative usage."""
+        delta = mapping(record.get("delta"))
+        self.stop_reason = string(delta.get("stop_reason")) or string(record.get("stop_reason")) or self.stop_reason
+        self.stop_details = mapping(delta.get("stop_details")) or self.stop_details
+        usage = mapping(record.get("usage")) or mapping(delta.get("usage"))
+        if usage:
+            self._count(usage)
+            yield UsageSnapshot(_usage(self.usage))
+
+    def _count(self, usage: Mapping[str, Any]) -> None:
+        self.usage |= {name: value for name, value in usage.items() if value is not None}
+
+    def _response(self) -> Response:
+        finish, detail = _finish(self.stop_reason, self.stop_details)
+        return self.assembler.response(
+            id=self.id,
+            provider=self.endpoint.provider,
+            model=self.model,
+            finish=finish,
+            finish_raw=self.stop_reason,
+            finish_detail=detail,
+            usage=_usage(self.usage),
+        )
+
+
+def _finish(reason: str, details: Mapping[str, Any]) -> tuple[Finish, str]:
+    if not reason:
+        return Finish.STOP, ""
+    finish, detail = _FINISH.get(reason, (Finish.OTHER, ""))
+    return finish, string(details.get("category")) or detail
+
+
+def _usage(usage: Mapping[str, Any]) -> TokenUsage:
+    """Count cached input in: the provider's `input_tokens` leaves it out."""
+    plain, read, written = (
+        count(usage.get(name)) for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    )
+    return TokenUsage(
+        input_total=None if plain is None else plain + (read or 0) + (written or 0),
+        output_total=count(usage.get("output_tokens")),
+        cache_read=read,
+        cache_write=written,
+        reasoning=count(mapping(usage.get("output_tokens_details")).get("thinking_tokens")),
+    )
+
+
+def decode_complete(body: Json, endpoint: Endpoint, request: Request) -> Response:
+    """Read an unstreamed message through the same decoder: each block is whole in its start."""
+    message = mapping(body)
+    if message.get("type") == "error" or "error" in message:
+        raise in_stream_error(body, endpoint, string(message.get("request_id")))
+    content = message.get("content")
+    if not isinstance(content, list):
+        raise MalformedStream(
+            f"{endpoint.provider} answered without content", provider=endpoint.provider, model=endpoint.model
+        )
+    decoder = _Decoder(endpoint)
+    decoder._started(message)
+    for index, block in enumerate(content):
+        for _ in decoder._opened((index, 0), mapping(block)):
+            pass
+        decoder.assembler.close((index, 0))
+    decoder.stop_reason = string(message.get("stop_reason"))
+    decoder.stop_details = mapping(message.get("stop_details"))
+    return decoder._response()
+
+
+def error(answer: HttpError, endpoint: Endpoint) -> LlmError:
+    return typed_error(answer, endpoint)
