@@ -56,8 +56,8 @@ def main(argv: Sequence[str] | None = None, stdout: TextIO | None = None, stderr
     except Exception as error:
         if os.environ.get("ATTRACTOR_DEBUG"):
             raise
-        stderr.write(f"attractor {argv[0]}: internal error: {type(error).__name__}: {error}\n"
-                     "this is a bug of attractor; with ATTRACTOR_DEBUG=1 it says where: please report that\n")  # fmt: skip
+        stderr.write(f"attractor {argv[0]}: internal error: {type(error).__name__}: {error}\n")
+        stderr.write("this is a bug of attractor; ATTRACTOR_DEBUG=1 shows where: please report that\n")
         return ExitCode.USAGE
 
 
