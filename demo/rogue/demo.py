@@ -1,0 +1,40 @@
+"""Compile demo/rogue and walk its scenarios with simulated models and tools: nothing is paid, nothing is built."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SCRATCH = HERE.parents[1] / "build" / "demo" / "rogue"
+ATTRACTOR = Path(sys.executable).with_name("attractor")
+
+# scenario -> the exit code it must end with
+SCENARIOS = {"all_green": 0, "toolchain_missing": 1, "check_fails_twice": 0, "transient_restart": 0}
+
+
+def main() -> int:
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    SCRATCH.mkdir(parents=True)
+    for name in ("rogue.dot", "run.yaml"):
+        shutil.copy(HERE / name, SCRATCH / name)
+    shutil.copytree(HERE / "scenarios", SCRATCH / "scenarios")
+    if _attractor("compile", "--strict", "run.yaml") != 0:
+        return 1
+    wrong = [
+        name
+        for name, expected in SCENARIOS.items()
+        if _attractor("exec", "rogue.plan.json", f"--simulate=scenarios/{name}.yaml", "--run-dir", f"runs/{name}", "--quiet")
+        != expected
+    ]
+    print(f"\n{len(SCENARIOS) - len(wrong)} of {len(SCENARIOS)} scenarios ended as they should" + "".join(f"; not {name}" for name in wrong))
+    return 1 if wrong else 0
+
+
+def _attractor(*arguments: str) -> int:
+    print(f"\n$ attractor {' '.join(arguments)}", flush=True)
+    return subprocess.run([ATTRACTOR, *arguments], cwd=SCRATCH, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
