@@ -55,6 +55,7 @@ def test_graphviz_names_are_known_for_every_place_that_takes_attributes() -> Non
     assert "prompt" not in graphviz_names("node")
 
 
+NAP = Reading(None, "enum", 'manager.actions takes observe, steer or wait, not "nap"')
 READINGS = [
     ("node", "max_retries", "3", Reading(3)),
     ("node", "max_retries", " 0 ", Reading(0)),
@@ -84,7 +85,7 @@ READINGS = [
     ("node", "merge", "most", Reading(None, "enum", 'merge takes best or all, not "most"')),
     ("node", "fidelity", "", Reading("")),
     ("node", "outputs", " a.txt, b.txt ,", Reading(("a.txt", "b.txt"))),
-    ("node", "manager.actions", "nap", Reading(None, "enum", 'manager.actions takes observe, steer or wait, not "nap"')),
+    ("node", "manager.actions", "nap", NAP),
     ("node", "prompt", " keep my blanks ", Reading(" keep my blanks ")),
 ]  # fmt: skip
 
