@@ -128,9 +128,6 @@ class _Reader:
     def _default_model(self, backend: str, models: Sequence[str] | None) -> str | None:
         written: str | None = self.values["default_model"]
         if written is not None:
-            if models is not None and written not in models:
-                message = f'default_model "{written}" is not one of the allowed models: {", ".join(models) or "none"}'
-                self._report("run_enum", self._place("default_model")[1], message, "default_model")
             return written
         built_in = self.known.default_model if self.known is not None else None
         if built_in is None and backend == "scripted":
@@ -217,12 +214,12 @@ def _failover(
         problem = _wrong_target(provider, target, targets, providers)
         if problem is None:
             targets[target.provider] = target
-            problem = _weak_target(target, providers[target.provider])
-        if problem is not None:
-            rule, message, help_ = problem
-            first = targets[target.provider].span if rule == "failover_duplicate" else None
-            related = () if first is None else (Related(first, "first named here"),)
-            found.append(Diagnostic(rule, target.span, message, subject=pointer, related=related, help=help_))
+            continue
+        rule, message, help_ = problem
+        related: tuple[Related, ...] = ()
+        if rule == "failover_duplicate":
+            related = (Related(targets[target.provider].span, "first named here"),)
+        found.append(Diagnostic(rule, target.span, message, subject=pointer, related=related, help=help_))
     return tuple(targets.values()), found
 
 
@@ -262,13 +259,5 @@ def _wrong_target(
         return "failover_model_missing", message, example
     if target.model is not None and declared.models is not None and model not in declared.models:
         allowed = ", ".join(declared.models) or "none"
-        return "failover_model_missing", f'"{name}" does not allow model "{model}"; its models: {allowed}', ""
+        return "model_not_allowed", f'"{name}" does not allow model "{model}"; its models: {allowed}', ""
     return None
-
-
-def _weak_target(target: FailoverTarget, declared: Provider) -> tuple[str, str, str] | None:
-    """Return what makes a permitted `target` doubtful."""
-    if declared.backend != "cli":
-        return None
-    message = f'failover target "{target.written}" has backend cli, which cannot take over a conversation'
-    return "failover_unusable", message, "give it backend api, or take it out of the list"

@@ -101,9 +101,10 @@ def _prune(values: Any, paths: Iterable[Path]) -> None:
     for path in paths:
         holder = values
         for part in path[:-1]:
-            holder = (
-                holder.get(part) if isinstance(holder, dict) else holder[part] if isinstance(holder, list) else None
-            )
+            if isinstance(holder, list):
+                holder = holder[int(part)]
+            else:
+                holder = holder.get(part) if isinstance(holder, dict) else None
         last = path[-1] if path else None
         if isinstance(holder, dict):
             holder.pop(last, None)
@@ -174,7 +175,9 @@ def _checks(config: RunConfig, values: Mapping[str, Any]) -> Iterator[Diagnostic
         near = suggest_provider(written, list(config.providers))
         known = f"declared: {', '.join(config.providers)}" if config.providers else ""
         pointer = "/llm/defaults/provider"
-        yield Diagnostic("run_enum", config.value_span(pointer), message, subject=pointer, help=near or known)
+        yield Diagnostic(
+            "provider_not_configured", config.value_span(pointer), message, subject=pointer, help=near or known
+        )
 
 
 def _orders(config: RunConfig) -> Iterator[Diagnostic]:

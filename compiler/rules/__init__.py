@@ -1,6 +1,6 @@
 """All rules and checks, joined in one literal list."""
 
-from . import attributes, meta, models, providers, reading, run_graph, tools
+from . import attributes, meta, models, providers, reading, run, run_graph, tools
 from .registry import Check, Project, Rule
 
 RULES: tuple[Rule, ...] = (
@@ -8,6 +8,7 @@ RULES: tuple[Rule, ...] = (
     *tools.RULES,
     *models.RULES,
     *providers.RULES,
+    *run.RULES,
     *run_graph.RULES,
     *meta.RULES,
     *reading.RULES,
@@ -17,6 +18,7 @@ CHECKS: tuple[Check, ...] = (
     *tools.CHECKS,
     *models.CHECKS,
     *providers.CHECKS,
+    *run.CHECKS,
     *run_graph.CHECKS,
     *meta.CHECKS,
     *reading.CHECKS,
