@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..graph import Graph
 from ..run_config import RunConfig
 from . import (
+    apply_stylesheet,
     expand_prompts,
     plan_probes,
     resolve_catches,
@@ -28,6 +29,7 @@ Pass = Callable[[Graph, RunConfig | None], Graph]
 
 PASSES: tuple[Pass, ...] = (
     resolve_kinds.run,  # first: nearly every other pass asks for a node's kind
+    apply_stylesheet.run,  # before resolve_models: it may set the model
     expand_prompts.run,  # before resolve_models: a join asks a model only if it has a prompt
     resolve_models.run,
     resolve_failover.run,  # after resolve_models: the chain begins with the node's own model
