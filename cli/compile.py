@@ -171,7 +171,8 @@ def _write_plan(checked: Checked, arguments: argparse.Namespace, stdout: TextIO,
     if not arguments.quiet:
         asked = sum(1 for node in plan["nodes"] if node.get("llm") is not None)
         where = "stdout" if path == "-" else path
-        stderr.write(f"{where}: {len(plan['nodes'])} nodes, {asked} ask a model, {plan['digest'][:19]}\n")
+        asks = f"{asked} {'asks' if asked == 1 else 'ask'} a model"
+        stderr.write(f"{where}: {len(plan['nodes'])} nodes, {asks}, {plan['digest'][:19]}\n")
     return ExitCode.OK
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from .plan import Plan
 from .schema import load_schema
@@ -69,23 +69,22 @@ def _nodes(plan: Plan) -> Iterator[str]:
         separator = ",\n"
         comma = "\n"
         for key, value in node.items():
-            yield f'{comma}      "{key}": '
-            comma = ",\n"
-            if key == "edges" and isinstance(value, list):
-                yield from _expanded(value, "      ")
-            else:
-                yield _line(value)
+            if key != "edges":
+                yield f'{comma}      "{key}": {_line(value)}'
+                comma = ",\n"
+        yield ',\n      "edges": '
+        yield from _expanded(node["edges"], "      ")
         yield "\n    }"
     yield "\n  ]"
 
 
-def _expanded(value: dict[str, object] | list[object], indent: str) -> Iterator[str]:
+def _expanded(value: Mapping[str, object] | Sequence[object], indent: str) -> Iterator[str]:
     """Yield a container with one line per entry."""
     if not value:
-        yield "{}" if isinstance(value, dict) else "[]"
+        yield "{}" if isinstance(value, Mapping) else "[]"
         return
     inner = f",\n{indent}  "
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         yield f"{{\n{indent}  " + inner.join(f"{_line(key)}: {_line(each)}" for key, each in value.items())
         yield f"\n{indent}}}"
     else:
