@@ -10,6 +10,7 @@ from ..graph import Attribute, Attributes, Edge, Kind, Level, Node
 from ..suggest import closest, did_you_mean
 from .facts import kind_of, listed
 from .registry import Check, Project, Rule
+from .styles import style_rules
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -146,8 +147,9 @@ def _places(project: Project) -> Iterator[tuple[_Place, Attributes]]:
         yield _Place("node", node.id), node.attributes
     for edge in graph.edges:
         yield _Place("edge", edge.name), edge.attributes
-    for id_, styled in graph.styled.items():
-        yield _Place("node", id_), styled
+    for rule in style_rules(graph):
+        for declared in rule.declarations:
+            yield _Place("node", rule.selector), {declared.key: declared}
 
 
 def check_each(project: Project) -> Iterator[Diagnostic]:

@@ -18,13 +18,6 @@ RULES: tuple[Rule, ...] = (
         config=True,
     ),
     Rule(
-        "run_timeout_conflict",
-        Severity.ERROR,
-        "a stage's default command timeout is longer than its longest allowed one",
-        "One of the two numbers is not what was meant: every command would run into the shorter one.",
-        spec=True,
-    ),
-    Rule(
         "tool_timeout_above_max",
         Severity.WARNING,
         "a tool's own timeout is longer than max_command_timeout_ms",
@@ -63,7 +56,7 @@ def check_people(project: Project) -> Iterator[Diagnostic]:
 
 
 def check_timeouts(project: Project) -> Iterator[Diagnostic]:
-    """run_timeout_conflict, tool_timeout_above_max, run_probe_timeout_low."""
+    """timeout_default_above_max, tool_timeout_above_max, run_probe_timeout_low."""
     graph, config = project.graph, project.config
     seen: set[Span] = set()
     for id_, timeouts in graph.timeouts.items():
@@ -78,7 +71,7 @@ def check_timeouts(project: Project) -> Iterator[Diagnostic]:
         if place is not None and place not in seen:  # else both are run.yaml's: its reader compares them
             seen.add(place)
             yield Diagnostic(
-                "run_timeout_conflict",
+                "timeout_default_above_max",
                 place,
                 f"default_command_timeout_ms is {default.value} ({default.origin.source}), "
                 f"more than max_command_timeout_ms, {most.value} ({most.origin.source})",

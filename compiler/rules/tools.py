@@ -39,7 +39,7 @@ _OTHER_NAMES = ("command", "script", "cmd")
 _LEAVES = re.compile(
     r"(?<![\w./-])(?:(?:cd|pushd)[ \t]++(?:--[ \t]++)?|git[ \t]++-C[ \t]*+)[\"']?(?P<path>/[^\s\"';&|)]*+)"
 )
-_SAYS = re.compile(r"^\S*bash: (?:-c: |)?line (?P<line>[0-9]{1,9}+): (?P<what>.*+)$", re.MULTILINE)
+_SAYS = re.compile(r"^[^\n:]*+: (?:-c: )?line (?P<line>[0-9]{1,9}+): (?P<what>.*+)$", re.MULTILINE)
 _TOKEN = re.compile(r"near unexpected token [`'](?P<token>[^\s']++)'")
 
 
