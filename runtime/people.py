@@ -33,7 +33,8 @@ class Nobody:
 class FilePeople:
     """Writes `questions/ID.json` into the run directory and waits for `answers/ID.json`: `{"choose": LABEL}`."""
 
-    def __init__(self, run_folder: Path) -> None:
+    def __init__(self, run_folder: Path, tell: Callable[[str], None]) -> None:
+        self._tell = tell
         self._questions = run_folder / "questions"
         self._answers = run_folder / "answers"
 
@@ -43,6 +44,8 @@ class FilePeople:
         answer_path = self._answers / f"{question.id}.json"
         answer_path.unlink(missing_ok=True)
         _write_json(self._questions / f"{question.id}.json", _as_document(question, answer_path))
+        labels = ", ".join(option.label for option in question.options)
+        self._tell(f'waiting for {answer_path} with {{"choose": LABEL}}, one of: {labels}')
         complaint = ""
         for _ in _until_timeout(question, cancellation):
             text = _read(answer_path)

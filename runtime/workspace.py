@@ -34,8 +34,8 @@ class FolderWorkspace:
     def commit(self, message: str) -> str:  # noqa: ARG002 - there is nothing to record in
         return ""
 
-    def finish(self, message: str) -> None:
-        """Nothing is left to do."""
+    def finish(self, message: str) -> str:  # noqa: ARG002
+        return ""
 
 
 class WorktreeWorkspace:
@@ -63,16 +63,23 @@ class WorktreeWorkspace:
         """
         return self._commit(message) if self._settings.commit_per_node else ""
 
-    def finish(self, message: str) -> None:
-        """Commit what no node's commit has, and push if run.yaml asks for it; a push that fails is a warning."""
-        if not self._settings.commit_per_node:
-            self._commit(message)
+    def finish(self, message: str) -> str:
+        """Commit what no node's commit has, and push if run.yaml asks for it; a push that fails is a warning.
+
+        Returns:
+            The commit, if one was made.
+
+        Raises:
+            GitError: the commit could not be made.
+        """
+        commit = "" if self._settings.commit_per_node else self._commit(message)
         remote = self._settings.push_remote
         if remote:
             try:
                 self._git.run("push", "--quiet", remote, self.branch, timeout_s=PUSH_TIMEOUT_S)
             except GitError as error:
                 self._warn(f"branch {self.branch} was not pushed to {remote!r}: {error}")
+        return commit
 
     def _commit(self, message: str) -> str:
         self._return_to_branch()

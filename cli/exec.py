@@ -1,0 +1,223 @@
+"""Run a plan.
+
+The run directory explains everything the run did; its default is below the user's state folder. The last line on
+stdout says the result, the run directory and the branch; with --json it is the last event.
+
+exit codes: 0 the pipeline ended in success, 1 it failed, 2 usage, or an invalid or stale plan, 3 preflight failed,
+130 or 143 stopped by a signal
+"""
+
+import argparse
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from attractor.runtime.console import JsonView, PlainView, QuietView, one_line
+from attractor.runtime.events import Listener
+from attractor.runtime.launch import Launch, Result, launch
+from attractor.runtime.plan import Plan
+from attractor.runtime.read_plan import PlanError, read_plan, stale_sources
+from attractor.runtime.run_dir import RunDirError
+from attractor.runtime.scripted import Scenario
+from attractor.runtime.steps import STEPS, simulated
+from attractor.runtime.steps.codergen import unsupported_providers
+
+from .main import ExitCode
+
+MAX_PLAN_BYTES = 1 << 30
+RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock\b|$)){0,127}")
+
+
+class Refused(Exception):
+    """The run cannot begin; the text says why, `code` how the command exits."""
+
+    def __init__(self, message: str, code: ExitCode = ExitCode.USAGE) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Loaded(NamedTuple):
+    plan: Plan
+    text: bytes
+    path: str  # as given; for `run`: that of run.yaml
+    base: Path  # run.yaml's folder
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("plan", nargs="?", metavar="PLAN", help="a plan.json that `attractor compile` wrote")
+    parser.add_argument("--allow-edited", action="store_true", help="run a plan whose digest does not match")
+    parser.add_argument("--require-fresh", action="store_true", help="refuse a plan whose sources changed since")
+    parser.add_argument("--base", metavar="DIR", help="run.yaml's folder; default: the plan's, or the current one")
+    add_run_options(parser)
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how a plan is run, the same for `exec` and `run`."""
+    parser.add_argument("--run-dir", metavar="DIR", help="where the run leaves its files; must not exist yet")
+    parser.add_argument("--run-id", metavar="ID", help="name of the run and of its branch")
+    parser.add_argument("--simulate", nargs="?", const="", metavar="SCENARIO",
+                        help="ask no model: answer as --simulate=SCENARIO says, else every stage succeeds")  # fmt: skip
+    parser.add_argument("--auto-approve", action="store_true", help="take the default at every human gate")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--quiet", action="store_true", help="print only the last line")
+    shown.add_argument("--json", action="store_true", help="print the events, one JSON object per line")
+
+
+def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
+    if arguments.plan is None and arguments.simulate:  # `--simulate PLAN`: a scenario is given with `=`
+        arguments.plan, arguments.simulate = arguments.simulate, ""
+    if arguments.plan is None:
+        stderr.write("attractor exec: name the plan to run: attractor exec PLAN\n")
+        return ExitCode.USAGE
+    try:
+        return execute(_load(arguments, stderr), arguments, stdout, stderr)
+    except Refused as refusal:
+        stderr.write(f"attractor exec: {refusal}\n")
+        return refusal.code
+
+
+def _load(arguments: argparse.Namespace, stderr: TextIO) -> Loaded:
+    path = Path(arguments.plan)
+    try:
+        from .disk import Disk
+
+        text = Disk().read(arguments.plan, MAX_PLAN_BYTES)
+        plan = read_plan(text, arguments.plan, allow_edited=arguments.allow_edited)
+    except OSError as error:
+        raise Refused(f"cannot read {arguments.plan!r}: {(error.strerror or str(error)).lower()}") from None
+    except (PlanError, ValueError) as error:
+        raise Refused(str(error)) from None
+    base = _base(arguments.base, path.parent, plan)
+    complaints = stale_sources(plan, base)
+    if complaints and arguments.require_fresh:
+        raise Refused("; ".join(complaints) + "; compile it again with `attractor compile`")
+    for complaint in complaints:
+        stderr.write(f"attractor exec: warning: {complaint}\n")
+    return Loaded(plan, text, arguments.plan, base)
+
+
+def _base(given: str | None, beside: Path, plan: Plan) -> Path:
+    """Return run.yaml's folder: as given, else the plan's or the current one, whichever holds a source."""
+    if given is not None:
+        if not Path(given).is_dir():
+            raise Refused(f"--base is not a folder: {given!r}")
+        return Path(given).resolve()
+    for folder in (beside, Path()):
+        if any((folder / source.path).is_file() for source in plan.sources):
+            return folder.resolve()
+    return beside.resolve()
+
+
+def execute(loaded: Loaded, arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
+    """Run a plan that was read, and return the exit code; `exec` and `run` share it.
+
+    Raises:
+        Refused: the run cannot begin.
+    """
+    scenario = _scenario(arguments.simulate, loaded.plan, stderr)
+    if scenario is None:
+        reasons = unsupported_providers(loaded.plan)
+        if reasons:
+            raise Refused("preflight failed: " + "; ".join(reasons), ExitCode.PREFLIGHT)
+    run_id = _run_id(arguments.run_id, loaded.plan.name)
+    with _view(arguments, loaded.plan, run_id, stdout) as view:
+        asked = Launch(
+            plan=loaded.plan,
+            plan_text=loaded.text,
+            plan_path=loaded.path,
+            base=loaded.base,
+            folder=_run_folder(arguments.run_dir, run_id),
+            run_id=run_id,
+            steps=STEPS if scenario is None else simulated(scenario),
+            simulated=scenario is not None,
+            auto_approve=arguments.auto_approve,
+            listeners=(view,),
+            stdin=sys.stdin,
+            stdout=stdout,
+            pause_view=getattr(view, "paused", _nothing),
+        )
+        try:
+            result = launch(asked, os.environ)
+        except RunDirError as error:
+            raise Refused(str(error)) from None
+    if not arguments.json:
+        _last_line(result, asked.folder, stdout)
+    return _exit_code(result)
+
+
+def _exit_code(result: Result) -> int:
+    if result.ending.status == "canceled" and result.signal:
+        return 128 + result.signal
+    return ExitCode.OK if result.ending.status == "success" else ExitCode.FINDINGS
+
+
+def _last_line(result: Result, folder: Path, stdout: TextIO) -> None:
+    status, reason = result.ending.status, result.ending.reason
+    if reason and status != "success":
+        stdout.write(f"{one_line(reason)}\n")
+    stdout.write(f"{status}: {folder}" + (f" on branch {result.branch}" if result.branch else "") + "\n")
+    stdout.flush()
+
+
+def _scenario(path: str | None, plan: Plan, stderr: TextIO) -> Scenario | None:
+    """Return the scenario of `--simulate`; None without the option."""
+    if path is None:
+        return None
+    if not path:
+        return Scenario({})
+    from .scenario import read_scenario_file
+
+    scenario = read_scenario_file(path, stderr)
+    if scenario is None:
+        raise Refused(f"{path} is not a scenario; see `attractor schema scenario`")
+    for node_id in scenario.node_ids:
+        if node_id not in plan.nodes:
+            from attractor.compiler.suggest import did_you_mean
+
+            hint = did_you_mean(node_id, plan.nodes)
+            raise Refused(f"{path} names node {node_id!r}, which the plan does not have" + (hint and f"; {hint}"))
+    return scenario
+
+
+def _run_id(given: str | None, name: str) -> str:
+    """Return the given id, or one that sorts by time: `20261122T190500Z-rogue_fast-3f9a`."""
+    if given is None:
+        return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{name[:60]}-{os.urandom(2).hex()}"
+    if not RUN_ID.fullmatch(given):
+        raise Refused(f"--run-id {given!r} is no name for a folder and a branch; use letters, digits, `_`, `-` and `.`")
+    return given
+
+
+def _run_folder(given: str | None, run_id: str) -> Path:
+    if given is not None:
+        return Path(given).absolute()
+    from platformdirs import user_state_path
+
+    return user_state_path("attractor") / "runs" / run_id
+
+
+@contextmanager
+def _view(arguments: argparse.Namespace, plan: Plan, run_id: str, stdout: TextIO) -> Iterator[Listener]:
+    """Yield who is told of events: the live view on a terminal, else lines."""
+    if arguments.json:
+        yield JsonView(stdout)
+    elif arguments.quiet:
+        yield QuietView()
+    elif stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        from attractor.runtime.live_console import LiveView
+        from attractor.runtime.real_world import RealClock
+
+        with LiveView(plan, run_id, RealClock()) as view:
+            yield view
+    else:
+        yield PlainView(stdout)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield

@@ -1,0 +1,37 @@
+"""Compile a run.yaml, then run the plan, in one step. The plan is kept in the run directory.
+
+exit codes: 0 the pipeline ended in success, 1 it failed, 2 usage or compile errors, 3 preflight failed, 130 or 143
+stopped by a signal
+"""
+
+import argparse
+from pathlib import Path
+from typing import TextIO
+
+from attractor.compiler.compile import Request, plan_of
+from attractor.compiler.emit import emit
+from attractor.runtime.read_plan import read_plan
+
+from .compile import add_inputs, check, report
+from .disk import Disk
+from .exec import Loaded, Refused, add_run_options, execute
+from .main import ExitCode
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN.yaml", help="what to compile and run")
+    add_inputs(parser)
+    add_run_options(parser)
+
+
+def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
+    checked = check(Request(arguments.run, arguments.graph, arguments.overrides), Disk())
+    if report([checked], "text", stdout, stderr, quiet=True) != ExitCode.OK:
+        return ExitCode.USAGE
+    text = emit(plan_of(checked.compilation))
+    base = Path(arguments.run).parent.resolve()
+    try:
+        return execute(Loaded(read_plan(text, arguments.run), text, arguments.run, base), arguments, stdout, stderr)
+    except Refused as refusal:
+        stderr.write(f"attractor run: {refusal}\n")
+        return refusal.code
