@@ -173,8 +173,19 @@ class Route(NamedTuple):
 
 
 class Catch(NamedTuple):
+    """Where the failure of a stage falls through to, along single ways."""
+
     node: str  # the conditional node that routes the failure
-    skips: tuple[str, ...]  # stages passed over, in order
+    first: str  # the stage after the one that failed
+    ways: Mapping[str, str]  # stage -> where its single way leads; one mapping for all, so that it stays linear
+
+    @property
+    def skips(self) -> tuple[str, ...]:
+        """The stages passed over, in order."""
+        passed = [self.first]
+        while self.ways[passed[-1]] != self.node:
+            passed.append(self.ways[passed[-1]])
+        return tuple(passed)
 
 
 class Memory(NamedTuple):

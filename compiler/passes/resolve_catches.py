@@ -13,15 +13,11 @@ STAGES = frozenset({Kind.CODERGEN, Kind.TOOL, Kind.MANAGER})
 def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all passes are called alike
     ways = _single_ways(graph)
     ends = _ends(graph, ways)
-    catches: dict[str, Catch] = {}
-    for node, way in ways.items():
-        end = ends[node]
-        if end is None or way == end:  # nothing routes it, or the node's own `always` edge does
-            continue
-        skips = [way]
-        while ways[skips[-1]] != end:
-            skips.append(ways[skips[-1]])
-        catches[node] = Catch(end, tuple(skips))
+    catches = {
+        node: Catch(end, way, ways)
+        for node, way in ways.items()
+        if (end := ends[node]) is not None and way != end  # else nothing routes it, or its own `always` edge does
+    }
     return replace(graph, catches=catches)
 
 

@@ -39,17 +39,22 @@ class _Resolver:
         self.graph = graph
         self.config = config
         self.specs = [specs("node")[name] for name in _ATTRIBUTES]
-        self.unset: dict[Kind, LlmSettings] = {}
+        self.alike: dict[
+            tuple[Kind, int], LlmSettings
+        ] = {}  # of nodes that only the same style sets: all that share it
         self.candidates: dict[str, Sequence[str]] = {}
 
     def settings(self, node: Node) -> LlmSettings:
         kind = self.graph.kinds[node.id].value
-        written = {spec.name: found for spec in self.specs if (found := node_value(self.graph, node, spec)) is not None}
-        if written:
-            return self._settled(written, kind)
-        if kind not in self.unset:
-            self.unset[kind] = self._settled(written, kind)
-        return self.unset[kind]
+        if any(name in node.attributes for name in _ATTRIBUTES):
+            return self._settled(self._written(node), kind)
+        look = kind, id(self.graph.styled.get(node.id))
+        if look not in self.alike:
+            self.alike[look] = self._settled(self._written(node), kind)
+        return self.alike[look]
+
+    def _written(self, node: Node) -> Mapping[str, Sourced[Value]]:
+        return {spec.name: found for spec in self.specs if (found := node_value(self.graph, node, spec)) is not None}
 
     def _settled(self, written: Mapping[str, Sourced[Value]], kind: Kind) -> LlmSettings:
         provider, model = self._asked(typed(written.get("llm_provider"), str), typed(written.get("llm_model"), str))

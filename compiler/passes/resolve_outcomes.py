@@ -15,10 +15,7 @@ from ..run_config import RunConfig
 CANONICAL = ("success", "partial_success", "retry", "fail", "skipped")
 _WORDS_OF_KIND: Mapping[Kind, Sequence[str]] = {
     Kind.START: ("success",),
-    Kind.EXIT: ("success",),
-    Kind.CODERGEN: CANONICAL,
     Kind.HUMAN: ("success", "fail"),
-    Kind.CONDITIONAL: (),
     Kind.PARALLEL: ("success", "partial_success", "fail"),
     Kind.FAN_IN: ("success", "partial_success", "fail"),
     Kind.TOOL: ("success", "fail"),
@@ -27,54 +24,52 @@ _WORDS_OF_KIND: Mapping[Kind, Sequence[str]] = {
 
 
 def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all passes are called alike
-    words = {node: _own_words(graph, node, kind.value) for node, kind in graph.kinds.items()}
-    custom = _custom_words(graph)
+    conditional = frozenset(node for node, kind in graph.kinds.items() if kind.value is Kind.CONDITIONAL)
+    heard = _custom_words_behind(graph, conditional)
+    words: dict[str, Sequence[str]] = {}
     for node, kind in graph.kinds.items():
-        if kind.value is Kind.CODERGEN and custom.get(node):
-            words[node] = (*CANONICAL, *sorted(custom[node]))
-    words.update(_passed_on(graph, words))
+        match kind.value:
+            case Kind.EXIT:
+                words[node] = _exit_words(graph, node)
+            case Kind.CODERGEN:
+                custom = _custom_words(graph, node, heard)
+                words[node] = (*CANONICAL, *sorted(custom)) if custom else CANONICAL
+            case Kind.CONDITIONAL:
+                words[node] = ()  # below; here it keeps the nodes in their order
+            case other:
+                words[node] = _WORDS_OF_KIND[other]
+    words.update(_passed_on(graph, words, conditional))
     return replace(graph, outcomes=words)
 
 
-def _own_words(graph: Graph, node: str, kind: Kind) -> Sequence[str]:
-    if kind is Kind.EXIT:
-        spec = specs("node")["exit_status"]
-        return (read_str(graph.nodes[node].attributes, spec) or str(spec.default),)
-    return _WORDS_OF_KIND[kind]
+def _exit_words(graph: Graph, node: str) -> Sequence[str]:
+    spec = specs("node")["exit_status"]
+    return (read_str(graph.nodes[node].attributes, spec) or str(spec.default),)
 
 
-def _is_conditional(graph: Graph, node: str) -> bool:
-    kind = graph.kinds.get(node)
-    return kind is not None and kind.value is Kind.CONDITIONAL
-
-
-def _custom_words(graph: Graph) -> Mapping[str, frozenset[str]]:
-    """Return the words outside the canonical five that conditions know, by node.
-
-    They are compared on the node's own edges, or on those of the conditional nodes that its edges or its catch lead
-    to, one after the other: a conditional node passes the word on.
-    """
-    conditional = {
-        node: [route.edge.target for route in routes if _is_conditional(graph, route.edge.target)]
-        for node, routes in graph.routes.items()
-        if _is_conditional(graph, node)
+def _custom_words_behind(graph: Graph, conditional: frozenset[str]) -> Mapping[str, frozenset[str]]:
+    """Return for each conditional node the words outside the canonical five that it, or one it leads to, knows."""
+    ways = {
+        node: [route.edge.target for route in graph.routes[node] if route.edge.target in conditional]
+        for node in conditional
     }
     known: dict[str, frozenset[str]] = {}
-    for members in flow.components(conditional):  # those that are led to come first
-        behind = {target for member in members for target in conditional[member]}.difference(members)
-        words = _union(graph.routes, members).union(*(known[target] for target in behind))
+    for members in flow.components(ways):  # those that are led to come first
+        behind = {target for member in members for target in ways[member]}.difference(members)
+        words = _compared(graph.routes, members).union(*(known[target] for target in behind))
         known.update(dict.fromkeys(members, words))
-    for node, routes in graph.routes.items():
-        if node not in known:
-            targets = {route.edge.target for route in routes}
-            if node in graph.catches:
-                targets.add(graph.catches[node].node)
-            heard = [known[target] for target in targets if target in conditional]
-            known[node] = _union(graph.routes, (node,)).union(*heard)
     return known
 
 
-def _union(routes: Mapping[str, Sequence[Route]], nodes: Iterable[str]) -> frozenset[str]:
+def _custom_words(graph: Graph, node: str, heard: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return the words that count as outcomes of a stage: its own edges, its catch, or what they lead to know them."""
+    targets = {route.edge.target for route in graph.routes[node] if route.edge.target in heard}
+    if node in graph.catches:
+        targets.add(graph.catches[node].node)
+    return _compared(graph.routes, (node,)).union(*(heard[target] for target in targets))
+
+
+def _compared(routes: Mapping[str, Sequence[Route]], nodes: Iterable[str]) -> frozenset[str]:
     return frozenset(
         clause.literal
         for node in nodes
@@ -84,40 +79,43 @@ def _union(routes: Mapping[str, Sequence[Route]], nodes: Iterable[str]) -> froze
     )
 
 
-def _passed_on(graph: Graph, words: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+def _passed_on(
+    graph: Graph, words: Mapping[str, Sequence[str]], conditional: frozenset[str]
+) -> Mapping[str, Sequence[str]]:
     """Return the words that reach each conditional node."""
-    arrived: dict[str, set[str]] = {node: set() for node in graph.kinds if _is_conditional(graph, node)}
-    pending: list[tuple[str, str]] = []  # a conditional node, and a word that is new to it
+    arrived: dict[str, set[str]] = {node: set() for node in words if node in conditional}
+    pending: list[tuple[str, str]] = []  # a conditional node, and a word that may be new to it
     for node, known in words.items():
-        if node not in arrived:
+        leads_on = node in graph.catches or any(route.edge.target in conditional for route in graph.routes[node])
+        if leads_on and node not in conditional:
             for word in known:
-                pending.extend((target, word) for target in _targets(graph, node, word) if target in arrived)
+                pending += [(target, word) for target in _targets(graph, node, word, stage=True)]
     while pending:
         node, word = pending.pop()
-        if word not in arrived[node]:
+        if node in conditional and word not in arrived[node]:
             arrived[node].add(word)
-            pending.extend((target, word) for target in _targets(graph, node, word) if target in arrived)
+            pending += [(target, word) for target in _targets(graph, node, word, stage=False)]
     return {
         node: (*(w for w in CANONICAL if w in came), *sorted(came - {*CANONICAL})) for node, came in arrived.items()
     }
 
 
-def _targets(graph: Graph, node: str, word: str) -> list[str]:
+def _targets(graph: Graph, node: str, word: str, *, stage: bool) -> list[str]:
     """Return the nodes that may follow `node` when it ended with `word`, by its edges or its catch.
 
     Other keys than `outcome` may have any value. A stage's `retry` leads on only where a condition names it.
     """
     targets = []
-    conditional = _is_conditional(graph, node)
+    retries = stage and word == "retry"
     for route in graph.routes[node]:
         if route.kind == "if":
             clauses = route.edge.condition
-            if not _may_hold(clauses, word) or (word == "retry" and not (conditional or _names_retry(clauses))):
+            if not _may_hold(clauses, word) or (retries and not _names_retry(clauses)):
                 continue
             targets.append(route.edge.target)
             if clauses and all(clause.key == "outcome" for clause in clauses):
                 return targets  # it always holds for this word: what comes after it is not tried
-        elif (word != "fail" or route.kind != "then") and (word != "retry" or conditional):
+        elif not retries and (word != "fail" or route.kind != "then"):
             targets.append(route.edge.target)
     catch = graph.catches.get(node)
     if word == "fail" and catch is not None:

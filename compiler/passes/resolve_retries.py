@@ -51,15 +51,18 @@ def _by_default(graph: Graph) -> Retries:
 def _of_node(graph: Graph, node: Node, by_default: Retries) -> Retries:
     table = specs("node")
     allowed = typed(node_value(graph, node, table["max_retries"]), int)
+    retries = by_default._replace(
+        attempts=by_default.attempts if allowed is None else Sourced(allowed.value + 1, allowed.origin),
+        allow_partial=typed(node_value(graph, node, table["allow_partial"]), bool) or by_default.allow_partial,
+    )
+    if not any(name in node.attributes for name in _FIELDS.values()):
+        return retries
     found = {
         field: attribute_value(node.attributes, table[name]) or graph_value(graph, name)
         for field, name in _FIELDS.items()
     }
-    return Retries(
-        attempts=by_default.attempts if allowed is None else Sourced(allowed.value + 1, allowed.origin),
-        backoff=_backoff(found),
-        backoff_origins={field: value.origin for field, value in found.items()},
-        allow_partial=typed(node_value(graph, node, table["allow_partial"]), bool) or by_default.allow_partial,
+    return retries._replace(
+        backoff=_backoff(found), backoff_origins={field: value.origin for field, value in found.items()}
     )
 
 
