@@ -4,10 +4,10 @@ Passes and rules read values here, so that what a rule calls wrong is exactly wh
 """
 
 import json
+import os.path
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from .duration import parse_duration_ms
@@ -46,7 +46,7 @@ class Reading(NamedTuple):
     unitless: bool = False  # a duration without a unit, read as seconds
 
 
-_SCHEMA = Path(__file__).parent.parent / "schemas" / "graph.schema.json"
+_SCHEMA = os.path.join(os.path.dirname(os.path.dirname(__file__)), "schemas", "graph.schema.json")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}+")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}+(?:\.[0-9]{0,18}+)?+|\.[0-9]{1,18}+)")
 _UNITLESS = re.compile(r"[0-9]{1,12}+")
@@ -54,7 +54,8 @@ _UNITLESS = re.compile(r"[0-9]{1,12}+")
 
 @cache
 def _schema() -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = json.loads(_SCHEMA.read_text(encoding="utf-8"))
+    with open(_SCHEMA, encoding="utf-8") as file:
+        loaded: Mapping[str, Any] = json.load(file)
     return loaded
 
 

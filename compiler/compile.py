@@ -17,11 +17,9 @@ from .graph_builder import build_graph
 from .locate import locate_graph
 from .passes import PASSES
 from .plan import Plan
-from .read_run_config import read_run_config
 from .reading import Files, Library, Shell, Unreadable
 from .rules import CHECKS, RULES, Check, Project
 from .run_config import RunConfig
-from .scenario import read_scenario
 from .source import Source, Span
 from .unit import Unit
 
@@ -101,6 +99,8 @@ class _Compiler:
     # run.yaml
 
     def _config(self, source: Source) -> RunConfig | None:
+        from .read_run_config import read_run_config  # YAML costs more than a graph: not for a graph alone
+
         result = self._guarded("reading run.yaml", source, partial(read_run_config, source, self.request.overrides))
         if result is None:
             return None
@@ -109,6 +109,8 @@ class _Compiler:
 
     def _scripts(self, config: RunConfig) -> dict[str, Mapping[str, object]]:
         """Read the scenario files of scripted providers."""
+        from .scenario import read_scenario
+
         scripts: dict[str, Mapping[str, object]] = {}
         for provider in config.providers.values():
             if provider.script is None:

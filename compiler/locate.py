@@ -3,7 +3,6 @@
 import os.path
 
 from .diagnostics import Diagnostic
-from .read_run_config import read_run_config
 from .reading import Files, Library, Unreadable
 from .run_config import RunConfig
 
@@ -30,6 +29,8 @@ def locate_graph(config: RunConfig, files: Files) -> str | Diagnostic:
 
 def graph_named_by(run_path: str, files: Files) -> str | None:
     """Return the graph that the run.yaml at `run_path` means, None when it cannot be told."""
+    from .read_run_config import read_run_config
+
     try:
         config, _ = read_run_config(Library(files).source(run_path), ())
     except Unreadable:

@@ -76,11 +76,16 @@ class NodeLowering:
             "outcomes": list(graph.outcomes.get(id_, ())),
             "fidelity": memory.fidelity.value,
             "thread": memory.thread.value,
-            "hooks": {
-                "pre": self._text(node, "tool_hooks.pre", "tool_hooks.pre"),
-                "post": self._text(node, "tool_hooks.post", "tool_hooks.post"),
-            },
+            "hooks": self._hooks(node),
             "edges": self._edges(id_),
+        }
+
+    def _hooks(self, node: Node) -> to.Hooks:
+        if self.graph.kinds[node.id].value is not Kind.CODERGEN:
+            return {"pre": "", "post": ""}
+        return {
+            "pre": self._text(node, "tool_hooks.pre", "tool_hooks.pre"),
+            "post": self._text(node, "tool_hooks.post", "tool_hooks.post"),
         }
 
     def _max_visits(self, node: Node) -> int:
