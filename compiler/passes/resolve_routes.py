@@ -18,7 +18,11 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
     kinds = {node: kind.value for node, kind in graph.kinds.items()}
     routes: dict[str, Sequence[Route]] = {}
     for node, edges in graph.outgoing.items():
-        here = _in_order([read_edge(edge, _route_kind(edge, edges, kinds)) for edge in edges])
+        otherwise = _unconditional_kind(edges, kinds)
+        branches = kinds.get(node) is Kind.PARALLEL
+        here = _in_order(
+            [read_edge(edge, "branch" if branches else "if" if edge.conditional else otherwise) for edge in edges]
+        )
         routes[node] = _with_accelerators(here) if kinds.get(node) is Kind.HUMAN else here
     return replace(graph, routes=routes)
 
@@ -30,14 +34,11 @@ def normalise_label(label: str) -> str:
     return (label if prefix is None else label[prefix.end() :]).lower()
 
 
-def _route_kind(edge: Edge, siblings: Sequence[Edge], kinds: Mapping[str, Kind]) -> str:
-    if kinds.get(edge.source) is Kind.PARALLEL:
-        return "branch"
-    if edge.conditional:
-        return "if"
-    if len(siblings) == 1:
-        return "always" if kinds.get(edge.target) is Kind.CONDITIONAL else "then"
-    return "else" if any(sibling.conditional for sibling in siblings) else "then"
+def _unconditional_kind(edges: Sequence[Edge], kinds: Mapping[str, Kind]) -> str:
+    """Return what the unconditional ones among the edges of one node are."""
+    if len(edges) == 1:
+        return "always" if kinds.get(edges[0].target) is Kind.CONDITIONAL else "then"
+    return "else" if any(edge.conditional for edge in edges) else "then"
 
 
 def _in_order(routes: list[Route]) -> tuple[Route, ...]:
