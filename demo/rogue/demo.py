@@ -19,6 +19,9 @@ def main() -> int:
     for name in ("rogue.dot", "run.yaml"):
         shutil.copy(HERE / name, SCRATCH / name)
     shutil.copytree(HERE / "scenarios", SCRATCH / "scenarios")
+    _git("init", "--quiet", "--initial-branch=main")
+    _git("add", "--all")
+    _git("commit", "--quiet", "--message", "The original, as far as this rehearsal needs it")
     if _attractor("compile", "--strict", "run.yaml") != 0:
         return 1
     wrong = [
@@ -34,6 +37,11 @@ def main() -> int:
 def _attractor(*arguments: str) -> int:
     print(f"\n$ attractor {' '.join(arguments)}", flush=True)
     return subprocess.run([ATTRACTOR, *arguments], cwd=SCRATCH, check=False).returncode
+
+
+def _git(*arguments: str) -> None:
+    identity = ("-c", "user.name=Attractor demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *identity, *arguments], cwd=SCRATCH, check=True)
 
 
 if __name__ == "__main__":
