@@ -61,7 +61,8 @@ def _severity(rule: Rule) -> str:
 def _explain(rule: Rule) -> Iterator[str]:
     yield f"{rule.id}: {_severity(rule)}" + (f", fixable with {_FIX_FLAGS[rule.fix]}" if rule.fix else "")
     yield ""
-    yield from textwrap.wrap(f"{rule.summary[:1].upper()}{rule.summary[1:]}. {rule.why}", 100)
+    yield from textwrap.wrap(f"What: {rule.summary}.", 100, subsequent_indent=" " * 6)
+    yield from textwrap.wrap(f"Why:  {rule.why}", 100, subsequent_indent=" " * 6)
     for title, folder in (("Bad", "bad"), ("Good", "good")):
         for name, text in _example(rule, folder).items():
             yield ""

@@ -10,6 +10,7 @@ from ..graph import Graph, Level
 from ..source import Span
 from ..stylesheet import StyleRule, parse_stylesheet
 from ..suggest import did_you_mean
+from .facts import kind_of
 from .registry import Check, Project, Rule
 
 RULES: tuple[Rule, ...] = (
@@ -76,12 +77,13 @@ def _names(graph: Graph) -> Mapping[str, Counter[str]]:
 
 
 def _spans_that_hold(graph: Graph) -> set[Span]:
-    """Return the keys of all declarations that decide for some node."""
+    """Return the keys of all declarations that decide for some node which has a use for them."""
+    table = specs("node")
     holds: set[Span] = set()
     for id_, styled in graph.styled.items():
-        own = graph.nodes[id_].attributes
+        own, kind = graph.nodes[id_].attributes, kind_of(graph, id_)
         for key, declared in styled.items():
-            if key not in own or own[key].level is not Level.OWN:
+            if kind in table[key].kinds and (key not in own or own[key].level is not Level.OWN):
                 holds.add(declared.key_span)
     return holds
 
