@@ -1,7 +1,12 @@
 """The table of attributes, and the one reader of their values."""
 
+import json
+from pathlib import Path
+
+import jsonschema
 import pytest
 
+from attractor.compiler import attributes
 from attractor.compiler.attributes import (
     SCOPES,
     Reading,
@@ -27,6 +32,17 @@ def test_every_attribute_is_described_and_its_examples_can_be_read(scope: str, n
         if (reading := read_text_as(str(example).lower() if isinstance(example, bool) else str(example), spec)).problem
     ]
     assert set(spec.kinds) <= {kind.value for kind in Kind}
+
+
+def test_the_table_is_a_schema_whose_defaults_and_examples_are_valid() -> None:
+    schema = json.loads((Path(attributes.__file__).parent.parent / "schemas" / "graph.schema.json").read_text("utf-8"))
+    jsonschema.Draft7Validator.check_schema(schema)
+    validator = jsonschema.Draft7Validator(schema)
+
+    for scope, definition in schema["definitions"].items():
+        for name, row in definition["properties"].items():
+            values = row["examples"] + ([row["default"]] if row.get("default", "") != "" else [])
+            assert [] == [each.message for value in values for each in validator.iter_errors({scope: {name: value}})]
 
 
 def test_every_kind_can_be_written_as_type() -> None:
