@@ -24,6 +24,16 @@ _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\u
 _BLOCK = re.compile(r"""^(?:[A-Za-z_][\w.-]*+|"[^"\n]*+"|'[^'\n]*+')[ \t]*+:(?=[ \t\r\n]|\Z)""", re.M)
 _ANCHOR = re.compile(r"[&!]\S*+\s++")
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_SYNTAX = {  # part of the parser's words -> ours
+    "mapping values are not allowed": 'a ":" cannot stand here; put the value in quotes, or check the indentation',
+    "did not find expected key": "wrongly indented, or no `key: value`",
+    "did not find expected '-' indicator": "wrongly indented: expected another `- ` of the list above",
+    "block sequence entries are not allowed": "a list item cannot stand here; begin a new line",
+    "cannot start any token": "a value cannot begin with this character; put it in quotes",
+    "unknown escape character": "unknown escape in double quotes; write the backslash twice, or use single quotes",
+    "did not find expected <document start>": "the text goes on where the document has ended; wrongly indented?",
+}
+
 _REFUSED = "<<"  # stands for every key that was refused: its value is read, and dropped
 _NULL = {"", "~", "null", "Null", "NULL"}
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]{0,29})")
@@ -43,7 +53,7 @@ class Document(NamedTuple):
 class _Open:
     """A mapping or sequence that is being read."""
 
-    __slots__ = ("anchor", "end", "key", "key_span", "keys", "start", "values", "weight")
+    __slots__ = ("anchor", "as_key", "end", "key", "key_span", "keys", "start", "values", "weight")
 
     def __init__(self, values: "dict[str, _Node] | list[_Node]", start: int, anchor: str | None) -> None:
         self.values = values
@@ -54,6 +64,7 @@ class _Open:
         self.key_span: Span | None = None
         self.keys: dict[str, Span] = {}
         self.weight = 1
+        self.as_key = False  # it stands where a key should: reported once, not again for what is in it
 
 
 class _Node(NamedTuple):
@@ -78,7 +89,7 @@ def read_yaml(source: Source) -> tuple[Document, list[Diagnostic]]:
         for _, bad in zip(range(MAX_SYNTAX_ERRORS), _UNREADABLE.finditer(text))  # noqa: B905
     ]
     if unreadable:
-        text = _UNREADABLE.sub("?", text)
+        text = _UNREADABLE.sub("x", text)
     reader = _Reader(source)
     root = reader.read(text, base)
     found = unreadable + reader.found
@@ -166,14 +177,24 @@ class _Reader:
         return self.source.span(self.base + start, self.base + end)
 
     def _broken(self, error: yaml.YAMLError) -> None:
+        """Report where the parser gave up: in our words, and at what is wrong rather than at what it ran into."""
         self.broken = True
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-        at = min(mark.index if mark is not None else 0, len(self.text))
-        words = [getattr(error, "problem", None) or "not YAML", getattr(error, "context", None)]
-        start, end = _visible(self.text, at)
+        problem = str(getattr(error, "problem", None) or "this is not YAML")
+        at, opened = _index(error, "problem_mark", self.text), _index(error, "context_mark", self.text)
+        context = str(getattr(error, "context", None) or "")
+        message = next((words for part, words in _SYNTAX.items() if part in problem), "")
+        related: tuple[Related, ...] = ()
         if self.text[at : at + 1] == "\t":
-            words = ["a tab cannot indent or begin a value in YAML; use spaces"]
-        self._report("run_syntax", self._span(start, end), " ".join(word for word in words if word))
+            message = "a tab cannot indent or begin a value; use spaces"
+        elif "flow" in context and self.text[opened : opened + 1] in {"[", "{"}:
+            related = (Related(self._span(*_visible(self.text, at)), "cannot be read as part of it"),)
+            message, at = f'"{self.text[opened]}" is not closed, or a comma is missing in it', opened
+        elif "quoted" in context and "stream" in problem:
+            message, at = "this quote is not closed", opened
+        elif "simple key" in context:
+            message, at = 'a ":" is missing after this key', opened
+        span = self._span(at, at + 1) if related else self._span(*_visible(self.text, at))
+        self._report("run_syntax", span, message or " ".join(filter(None, (problem, context))), related=related)
 
     def _take(self, event: Any) -> bool:
         """Take one event in; False ends the reading."""
@@ -209,11 +230,16 @@ class _Reader:
             return False
         values: dict[str, _Node] | list[_Node] = {} if isinstance(event, yaml.MappingStartEvent) else []
         parent = self.stack[-1] if self.stack else None
-        if parent is not None and isinstance(parent.values, dict) and parent.key is None:
-            self._report("run_syntax", self._span(start, start + 1), "a key must be a word, not a mapping or a list")
+        opened = _Open(values, start, event.anchor)
+        if parent is not None:
+            opened.as_key = parent.as_key or (isinstance(parent.values, dict) and parent.key is None)
+            if opened.as_key and not parent.as_key:
+                self._report(
+                    "run_syntax", self._span(start, start + 1), "a key must be a word, not a mapping or a list"
+                )
         if event.anchor:
             self.anchors[event.anchor] = None
-        self.stack.append(_Open(values, start, event.anchor))
+        self.stack.append(opened)
         return True
 
     def _close(self, event: Any) -> None:
@@ -306,6 +332,11 @@ def _duplicate(key: str, span: Span, first: Span) -> Diagnostic:
     line, _ = first.position
     return Diagnostic("run_duplicate_key", span, f'key "{key}" is given twice; first on line {line}',
                       subject=key, related=(Related(first, f'"{key}" first given here'),))  # fmt: skip
+
+
+def _index(error: yaml.YAMLError, name: str, text: str) -> int:
+    mark = getattr(error, name, None) or getattr(error, "problem_mark", None)
+    return min(mark.index if mark is not None else 0, len(text))
 
 
 def _visible(text: str, at: int) -> tuple[int, int]:
