@@ -8,6 +8,7 @@ from .explain import condition_text
 from .graph import Graph, Kind, Route
 
 WRAP = 28  # characters of a line of a label
+TITLE_WRAP = 80
 MAX_LINES = 4
 
 
@@ -118,9 +119,9 @@ def _route_arrow(source: str, route: Route) -> Arrow:
 
 
 def _arrow(source: str, target: str, kind: str, when: Any, label: str, restarts: bool) -> Arrow:
-    condition = condition_text(when)
-    lines = [label] if label and label != condition else []
-    lines += [condition] if condition else ["else"] if kind == "else" else []
+    lines = [label] if label and label != condition_text(when) else []
+    lines += [f"{condition_text([clause])} &&" for clause in when[:-1]] + [condition_text(when[-1:])] if when else []
+    lines += ["else"] if kind == "else" else []
     of_failure = any((key, op, literal) == ("outcome", "=", "fail") for key, op, literal in when)
     return Arrow(source, target, "\n".join(lines), kind, restarts, of_failure)
 
@@ -129,9 +130,10 @@ def dot_of(picture: Picture) -> Any:
     """Return `picture` as a `pydot.Dot`: `to_string()` is its text, `create(format=..)` asks Graphviz."""
     import pydot
 
+    title = "\n".join(textwrap.wrap(picture.title, TITLE_WRAP))
     graph = pydot.Dot(
         quoted(picture.name), graph_type="digraph", rankdir="TB", nodesep="0.35", ranksep="0.45",
-        fontname="Helvetica", fontsize="16", labelloc="t", bgcolor="white", label=quoted(picture.title),
+        fontname="Helvetica", fontsize="16", labelloc="t", bgcolor="white", label=quoted(title),
     )  # fmt: skip
     for spot in picture.spots:
         graph.add_node(pydot.Node(quoted(spot.id), **_spot_style(spot)))
@@ -158,8 +160,12 @@ def _spot_style(spot: Spot) -> dict[str, Any]:
 
 
 def _wrapped(text: str) -> list[str]:
-    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, WRAP)] or [""]
+    lines = [part for line in text.splitlines() for part in _folded(line)] or [""]
     return lines if len(lines) <= MAX_LINES else [*lines[: MAX_LINES - 1], f"{lines[MAX_LINES - 1]} …"]
+
+
+def _folded(line: str) -> list[str]:
+    return textwrap.wrap(line, WRAP, break_long_words=False, break_on_hyphens=False)
 
 
 def _arrow_style(arrow: Arrow) -> dict[str, Any]:
@@ -171,8 +177,9 @@ def _arrow_style(arrow: Arrow) -> dict[str, Any]:
         "fontsize": "9",
     }
     if arrow.text or arrow.restarts:
-        lines = [part for line in arrow.text.splitlines() for part in textwrap.wrap(line, WRAP)]
-        style["label"] = quoted("\n".join([*lines, "restart"] if arrow.restarts else lines))
+        lines = [part for line in arrow.text.splitlines() for part in _folded(line)]
+        lines += ["restart"] if arrow.restarts else []
+        style["label"] = quoted("\n".join(f" {line} " for line in lines))  # blanks: clear of the arrow
     if arrow.restarts:
         style |= {"style": "dashed", "constraint": "false"}
     return style

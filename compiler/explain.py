@@ -14,9 +14,9 @@ MAX_VALUE = 100  # characters of a value in a list; one field alone is shown who
 # Groups whose name says nothing that the field does not say: `timeouts.command_ms` is shown as `command_ms`.
 _GROUPS = ("timeouts.", "llm.")
 # What the compiler works out from the graph as a whole.
-_DERIVED = {"id", "kind", "catch", "catch_skips", "outcomes", "join", "child", "name", "start", "exits", "sources",
+_DERIVED = {"id", "catch", "catch_skips", "outcomes", "join", "child", "name", "start", "exits", "sources",
             "plan_version", "compiler", "digest", "preflight.env", "preflight.executables", "preflight.probes",
-            "llm.chain", "to", "match", "accelerator"}  # fmt: skip
+            "llm.chain", "match", "accelerator"}  # fmt: skip
 _NOT_EXPLAINED = {"nodes", "provenance", "edges", "digest", "plan_version", "compiler", "context"}
 
 _ATTRIBUTE_OF_FIELD: Mapping[str, str] = {
@@ -200,13 +200,11 @@ def _origin(value: Value) -> str:
         return f"built-in default{_unset(value.field, BUILT_IN)}"
     origin, _, _, _, note = value.origin
     match origin:
+        case "edge" if value.field == "to":
+            words = "written"
         case "node" | "edge" | "graph":
             attribute = note or _ATTRIBUTE_OF_FIELD.get(value.field, value.field)
             words = f"{origin} attribute {attribute}"
-        case "node default" | "edge default":
-            words = f"{origin} {note}".rstrip()
-        case "command line":
-            words = f"command line {note}".rstrip()
         case _:
             words = f"{origin} {note}".rstrip()
     place = _place(value.origin)

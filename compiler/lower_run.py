@@ -6,6 +6,7 @@ from . import plan as to
 from .attributes import origin_of
 from .graph import Bounds, Graph, LlmSettings, Origin, Preflight, Probe
 from .provenance import Recorder
+from .providers import known_provider
 from .run_config import Api, Provider, RunConfig
 
 Scripts = Mapping[str, Mapping[str, object]]
@@ -142,8 +143,9 @@ _FROM_CONFIG = {
     "env": ("pass",),
 }  # fmt: skip
 _POLICY = ("stall_timeout_ms", "stall_check_interval_ms", "max_llm_retries", "malformed_tool_call_limit")
-_PROVIDER = ("backend", "failover", "executable", "script", "prices")
-_API = ("protocol", "base_url", "path", "api_key_env", "headers", "profile_family", "max_tokens_floor", "force_stream")
+_PROVIDER = ("backend", "failover", "executable", "script")
+_API = ("protocol", "base_url", "path", "api_key_env", "headers", "profile_family", "max_tokens_floor", "force_stream",
+        "flags")  # fmt: skip
 
 
 def record_run(graph: Graph, config: RunConfig, providers: Iterable[str], recorder: Recorder) -> None:
@@ -175,11 +177,14 @@ def record_run(graph: Graph, config: RunConfig, providers: Iterable[str], record
 
 
 def _record_provider(provider: Provider, config: RunConfig, recorder: Recorder) -> None:
-    base = f"/llm/providers/{provider.written}"
+    base, name = f"/llm/providers/{provider.written}", f"providers.{provider.key}"
     for key in _PROVIDER:
-        recorder.note("", f"providers.{provider.key}.{key}", config.origin(f"{base}/{key}"))
+        recorder.note("", f"{name}.{key}", config.origin(f"{base}/{key}"))
+    known = known_provider(provider.key) is not None
+    vendor = Origin("catalogue", None, provider.key) if known else Origin("built-in")
     for key in _API if provider.api is not None else ():
         origin = config.origin(f"{base}/api/{key}")
-        if origin.source == "built-in":
-            origin = Origin("catalogue", None, provider.key)
-        recorder.note("", f"providers.{provider.key}.api.{key}", origin)
+        recorder.note("", f"{name}.api.{key}", vendor if origin.source == "built-in" else origin)
+    for model in provider.prices:
+        origin = config.origin(f"{base}/prices/{model}")
+        recorder.note("", f"{name}.prices.{model}", vendor if origin.source == "built-in" else origin)
