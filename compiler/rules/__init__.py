@@ -21,6 +21,7 @@ from . import (
     structure,
     styles,
     tools,
+    uses,
 )
 from .registry import Check, Project, Rule
 
@@ -37,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     *parallel.RULES,
     *prompts.RULES,
     *attributes.RULES,
+    *uses.RULES,
     *tools.RULES,
     *styles.RULES,
     *models.RULES,
@@ -59,6 +61,7 @@ CHECKS: tuple[Check, ...] = (
     *parallel.CHECKS,
     *prompts.CHECKS,
     *attributes.CHECKS,
+    *uses.CHECKS,
     *tools.CHECKS,
     *styles.CHECKS,
     *models.CHECKS,
