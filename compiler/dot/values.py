@@ -13,8 +13,10 @@ _LUMP = re.compile(r'(?:[^ \t\r\n\f\v"{}\[\];,=<>/:\-]|:(?://)?+|-(?!>)|/(?![/*]
 _BARE = re.compile(
     r"[A-Za-z_][A-Za-z0-9_.:\-]*+|-?(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)|[0-9]++(?:ms|s|m|h|d)",
 )
-_PORTABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+|-?(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)")
+PORTABLE = r"(?:[A-Za-z_][A-Za-z0-9_]*+|-?(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++))"  # what Graphviz reads without quotes
+_PORTABLE = re.compile(PORTABLE)
 _NUMERIC = re.compile(r"[-+]?\.?[0-9]")
+MAX_QUOTED = 4096  # how far the end of a value in wrong quotation marks is searched for
 _WRONG_QUOTES = {"“": "”", "”": "”", "„": "”", "«": "»", "‘": "’", "’": "’", "'": "'", "`": "`"}
 
 
@@ -54,17 +56,17 @@ def _read_one(lexer: Lexer, start: int) -> Value | None:
 
 def read_string(lexer: Lexer, start: int) -> Value:
     first, last, end = lexer.string_at(start)
+    return Value(read_content(lexer, first, last), start, end, True)
+
+
+def read_content(lexer: Lexer, first: int, last: int) -> MappedText:
+    """Decode what stands between two quotes, and report escapes that mean nothing."""
     text, unknown = decode(lexer.source, first, last)
     for at in unknown:
-        escape = lexer.text[at : at + 2]
-        lexer.findings.report(
-            "dot_unknown_escape",
-            at,
-            at + 2,
-            f"`{escape}` is no escape: both characters stay; for a backslash write `\\\\`",
-            fix=lexer.findings.fix("double the backslash", (at, at, "\\")),
-        )
-    return Value(text, start, end, True)
+        message = f"`{lexer.text[at : at + 2]}` is no escape: both characters stay; for a backslash write `\\\\`"
+        fix = lexer.findings.fix("double the backslash", (at, at, "\\"))
+        lexer.findings.report("dot_unknown_escape", at, at + 2, message, fix=fix)
+    return text
 
 
 def _bare(lexer: Lexer, start: int, end: int) -> Value:
@@ -92,11 +94,17 @@ def _quoted(text: str) -> str:
 
 
 def _wrongly_quoted(lexer: Lexer, start: int, close: str) -> Value:
-    """Read a value in quotation marks that are none here; it ends at its mark on the same line, else with the word."""
+    """Read a value in quotation marks that are none here; it ends at its mark, else with the word.
+
+    Only `“..”` and `«..»` may span lines: the others are apostrophes too often.
+    """
     text, findings = lexer.text, lexer.findings
-    end = text.find(close, start + 1, lexer.line_end(start))
+    near = text[start : start + MAX_QUOTED]
+    if close not in "”»":
+        near = near.partition("\n")[0]
+    end = near.find(close, 1)
     if end < 0:
-        end = text.find('"', start + 1, lexer.line_end(start))
+        end = near.partition("\n")[0].find('"', 1)
     if end < 0:
         lump = _LUMP.match(text, start)
         end = lump.end() if lump else start + 1
@@ -114,7 +122,7 @@ _ANGLES = re.compile(r"[<>]")
 
 
 def _html(lexer: Lexer, start: int) -> Value:
-    depth, end = 0, lexer.line_end(start)
+    depth = end = 0
     for angle in _ANGLES.finditer(lexer.text, start) if not lexer.open_angle else ():
         depth += 1 if angle[0] == "<" else -1
         if depth == 0:
@@ -122,6 +130,7 @@ def _html(lexer: Lexer, start: int) -> Value:
             break
     else:
         lexer.open_angle = True  # from here on none is closed: do not search again
+        end = lexer.line_end(start)
     lexer.findings.report("dot_html_label", start, end, "HTML labels are not accepted; write the text in quotes")
     return Value(MappedText(lexer.text[start:end], lexer.source, start), start, end, True)
 
