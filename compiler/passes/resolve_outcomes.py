@@ -83,18 +83,23 @@ def _passed_on(
     graph: Graph, words: Mapping[str, Sequence[str]], conditional: frozenset[str]
 ) -> Mapping[str, Sequence[str]]:
     """Return the words that reach each conditional node."""
+    leads_on = {
+        node
+        for node, routes in graph.routes.items()
+        if node in graph.catches or any(route.edge.target in conditional for route in routes)
+    }
     arrived: dict[str, set[str]] = {node: set() for node in words if node in conditional}
     pending: list[tuple[str, str]] = []  # a conditional node, and a word that may be new to it
     for node, known in words.items():
-        leads_on = node in graph.catches or any(route.edge.target in conditional for route in graph.routes[node])
-        if leads_on and node not in conditional:
+        if node in leads_on and node not in conditional:
             for word in known:
                 pending += [(target, word) for target in _targets(graph, node, word, stage=True)]
     while pending:
         node, word = pending.pop()
         if node in conditional and word not in arrived[node]:
             arrived[node].add(word)
-            pending += [(target, word) for target in _targets(graph, node, word, stage=False)]
+            if node in leads_on:
+                pending += [(target, word) for target in _targets(graph, node, word, stage=False)]
     return {
         node: (*(w for w in CANONICAL if w in came), *sorted(came - {*CANONICAL})) for node, came in arrived.items()
     }

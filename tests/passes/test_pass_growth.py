@@ -28,6 +28,8 @@ SHAPES = {
     + "".join(f"p -> b{at} -> j\n" for at in range(SIZE // 2)) + chain(SIZE // 2) + f"\np -> n0 n{SIZE // 2} -> j",
     "many style rules": 'model_stylesheet="' + "* { llm_model: a; }\n" * SIZE + '"\n'
     + "\n".join(f"n{at} [class=c{at}]" for at in range(SIZE)),
+    "many words at one diamond": "n [shape=diamond] s -> n\n"
+    + "\n".join(f'n -> m{at} [condition="outcome=w{at}"]' for at in range(SIZE)),
     "many edges out of one node": "\n".join(f'n -> m{at} [label="l{at}"]' for at in range(SIZE)),
     "many options of one gate": "n [shape=hexagon]\n"
     + "\n".join(f'n -> m{at} [label="Approve {at}"]' for at in range(SIZE)),
