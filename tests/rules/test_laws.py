@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import EXAMPLES, Checked, check_here
+from .conftest import EXAMPLES, Checked, check_here, line
 
 Enter = Callable[[str, str], Path]
 
@@ -98,3 +98,14 @@ def _moved(value: Any, lines: int, characters: int) -> Any:
     if {"line", "column", "offset"} == value.keys():
         return {**value, "line": value["line"] + lines, "offset": value["offset"] + characters}
     return {key: _moved(each, lines, characters) for key, each in value.items()}
+
+
+@pytest.mark.parametrize("rule", WITH_GRAPH)
+def test_line_ends_of_windows_change_no_line_and_no_column(rule: str, enter: Enter) -> None:
+    folder = enter(rule, "bad")
+    before = [(line(found), found["rule"]) for found in check_here().diagnostics]
+
+    for path in folder.glob("*.dot"):
+        path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+
+    assert before == [(line(found), found["rule"]) for found in check_here().diagnostics]
