@@ -11,13 +11,16 @@ class Disk:
     def read(self, path: str, limit: int) -> bytes:
         # O_NONBLOCK: opening a named pipe must not wait for a writer
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
+        try:
             mode = os.fstat(descriptor).st_mode
             if stat.S_ISDIR(mode):
                 raise IsADirectoryError(0, "it is a folder")
             if not stat.S_ISREG(mode):
                 raise OSError(0, "it is not a regular file")
-            return file.read(limit)
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(limit)
+        finally:
+            os.close(descriptor)
 
     def names(self, folder: str) -> list[str]:
         try:

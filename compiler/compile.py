@@ -137,7 +137,15 @@ class _Compiler:
         if isinstance(path, Diagnostic):
             self.found.append(path)
             return None
-        return path, None if config.graph is None else config.value_span("/graph")
+        if config.graph is None:
+            return path, None
+        place, real = config.value_span("/graph"), self.library.files.real
+        if request.graph is not None and real(request.graph) != real(path):
+            message = f'this names another graph than --graph "{request.graph}"'
+            help_ = "drop one of them; `--set graph=FILE` overrides this one, relative to this file"
+            self.found.append(Diagnostic("graph_not_found", place, message, help=help_))
+            return None
+        return path, place
 
     # Graphs
 

@@ -32,6 +32,7 @@ LOOKS: Mapping[str, Look] = {
 }
 _FAILED_EXIT = Look("Msquare", "#fbdcdc", "#b71c1c")
 _FAIL, _PLAIN = "#b71c1c", "#455a64"
+_FAILURES = {("outcome", "=", "fail"), ("outcome", "!=", "success")}
 
 
 class Spot(NamedTuple):
@@ -122,7 +123,7 @@ def _arrow(source: str, target: str, kind: str, when: Any, label: str, restarts:
     lines = [label] if label and label != condition_text(when) else []
     lines += [f"{condition_text([clause])} &&" for clause in when[:-1]] + [condition_text(when[-1:])] if when else []
     lines += ["else"] if kind == "else" else []
-    of_failure = any((key, op, literal) == ("outcome", "=", "fail") for key, op, literal in when)
+    of_failure = any((key, op, literal) in _FAILURES for key, op, literal in when)
     return Arrow(source, target, "\n".join(lines), kind, restarts, of_failure)
 
 

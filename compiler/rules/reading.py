@@ -14,7 +14,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "graph_not_found",
         Severity.ERROR,
-        "run.yaml names no graph, and there is not exactly one .dot file beside it",
+        "run.yaml names no graph and not exactly one .dot file is beside it, or --graph names another",
         "Guessing between two graphs would run the wrong one.",
         spec=True,
     ),
