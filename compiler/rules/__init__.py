@@ -20,12 +20,14 @@ from . import (
     run_graph,
     structure,
     styles,
+    syntax,
     tools,
     uses,
 )
 from .registry import Check, Project, Rule
 
 RULES: tuple[Rule, ...] = (
+    *syntax.RULES,
     *structure.RULES,
     *kinds.RULES,
     *routing.RULES,
@@ -49,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     *reading.RULES,
 )  # fmt: skip
 CHECKS: tuple[Check, ...] = (
+    *syntax.CHECKS,
     *structure.CHECKS,
     *kinds.CHECKS,
     *routing.CHECKS,
