@@ -110,6 +110,10 @@ class Assembler:
             block.start = start
         return ToolCallStart(block.ordinal, block.id, block.name)
 
+    def rename(self, key: Hashable, name: str) -> None:
+        """Replace the name of the call at `key`: one vendor splits names over fragments."""
+        self._block(key, "tool").name = name
+
     def arguments(self, key: Hashable, fragment: str) -> ToolCallDelta:
         block = self._block(key, "tool")
         block.fragments.append(fragment)
