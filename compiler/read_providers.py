@@ -43,7 +43,7 @@ def read_providers(declared: Values, written: Values, spans: Spans) -> tuple[dic
             continue
         names[key] = name
         if key != name:
-            found.append(_alias(name, key, spans[_pointer(name)][0], _pointer(name)))
+            found.append(alias_used(name, key, spans[_pointer(name)][0], _pointer(name)))
     providers = {}
     for key, name in names.items():
         reader = _Reader(key, name, declared[name], written.get(name) or {}, spans)
@@ -69,7 +69,8 @@ def _duplicate(first: str, second: str, key: str, spans: Spans) -> Diagnostic:
     return Diagnostic("run_duplicate_provider", places[1], message, subject=_pointer(second), related=related)
 
 
-def _alias(name: str, key: str, span: Span, pointer: str) -> Diagnostic:
+def alias_used(name: str, key: str, span: Span, pointer: str) -> Diagnostic:
+    """Return the info that a provider is called by an alias, at `span`, where nothing but the alias stands."""
     fix = Fix(f'write "{key}"', (Edit(span, key),)) if span.text.strip("\"'") == name else None
     return Diagnostic("provider_alias", span, f'"{name}" is an alias of "{key}"', subject=pointer, fix=fix)
 
@@ -210,7 +211,7 @@ def _failover(
     for target in _targets(provider, entries, spans):
         pointer = f"{_pointer(provider.written)}/failover"
         if target.written != target.provider:
-            found.append(_alias(target.written, target.provider, target.span, pointer))
+            found.append(alias_used(target.written, target.provider, target.span, pointer))
         problem = _wrong_target(provider, target, targets, providers)
         if problem is None:
             targets[target.provider] = target

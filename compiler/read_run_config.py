@@ -11,7 +11,7 @@ from .diagnostics import Diagnostic, Edit, Fix, Severity
 from .old_keys import ignored_keys, moved_keys
 from .overrides import apply_overrides
 from .providers import canonical_provider, suggest_provider
-from .read_providers import read_providers
+from .read_providers import alias_used, read_providers
 from .run_config import Limits, LlmBackoff, PromptProbes, Provider, RunConfig, RuntimePolicy, Workspace
 from .schema import Path, complaints, load_schema, with_defaults
 from .secret_literals import masked, secret_literals
@@ -168,16 +168,19 @@ def _checks(config: RunConfig, values: Mapping[str, Any]) -> Iterator[Diagnostic
     """Yield what no schema can say: values against each other, paths, the default provider."""
     yield from _orders(config)
     yield from _paths(config)
-    default = config.default_provider
-    if default is not None and default not in config.providers and config.whole:
-        written = str(values["llm"]["defaults"]["provider"])
+    if config.default_provider is not None:
+        yield from _default_provider(config, config.default_provider, str(values["llm"]["defaults"]["provider"]))
+
+
+def _default_provider(config: RunConfig, key: str, written: str) -> Iterator[Diagnostic]:
+    pointer = "/llm/defaults/provider"
+    if key not in config.providers and config.whole:
         message = f'default provider "{written}" is not declared under llm.providers'
-        near = suggest_provider(written, list(config.providers))
         known = f"declared: {', '.join(config.providers)}" if config.providers else ""
-        pointer = "/llm/defaults/provider"
-        yield Diagnostic(
-            "provider_not_configured", config.value_span(pointer), message, subject=pointer, help=near or known
-        )
+        help_ = suggest_provider(written, list(config.providers)) or known
+        yield Diagnostic("provider_not_configured", config.value_span(pointer), message, subject=pointer, help=help_)
+    elif key != written:
+        yield alias_used(written, key, config.value_span(pointer), pointer)
 
 
 def _orders(config: RunConfig) -> Iterator[Diagnostic]:

@@ -17,7 +17,7 @@ _TOKEN = re.compile(
     r"hf_[A-Za-z0-9]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}|A[KS]IA[A-Z0-9]{16}|"
     r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}|[Bb]earer\s+[A-Za-z0-9._~+/-]{16,}|-----BEGIN [A-Z ]*PRIVATE KEY-----)"
 )
-_USER_IN_URL = re.compile(r"https?://[^/\s@]*+:[^/\s@]++@|[?&](?:api_?)?key=[^&\s]{8,}", re.I)
+_USER_IN_URL = re.compile(r"https?://[^/\s@:]*+:[^/\s@]++@|[?&](?:api_?)?key=[^&\s]{8,}", re.I)
 _SECRET_HEADER = re.compile(r"(?:^|[-_])(?:authorization|cookie|key|token|secret|password|apikey)$", re.I)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -37,7 +37,9 @@ _SYNTAX = {  # part of the parser's words -> ours
 _REFUSED = "<<"  # stands for every key that was refused: its value is read, and dropped
 _NULL = {"", "~", "null", "Null", "NULL"}
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]{0,29})")
-_FLOAT = re.compile(r"[-+]?(?:[0-9][0-9_]{0,29})?(?:\.[0-9_]{0,60})?(?:[eE][-+]?[0-9]{1,4})?")
+_FLOAT = re.compile(
+    r"[-+]?(?:(?:0|[1-9][0-9_]{0,29})?\.[0-9][0-9_]{0,60}|(?:0|[1-9][0-9_]{0,29})\.?)(?:[eE][-+]?[0-9]{1,4})?"
+)
 _HEX = re.compile(r"[-+]?0x[0-9a-fA-F]{1,16}")
 _OCTAL = re.compile(r"[-+]?0o?[0-7]{1,20}")
 
@@ -369,7 +371,7 @@ def _resolved(text: str) -> Any:
         return int(text, 16)
     if _OCTAL.fullmatch(text):
         return int(text.replace("o", ""), 8)
-    if _FLOAT.fullmatch(text) and any("0" <= character <= "9" for character in text.partition("e")[0]):
+    if _FLOAT.fullmatch(text):
         number = float(text.replace("_", ""))
         return number if abs(number) < 1e300 else text
     return text

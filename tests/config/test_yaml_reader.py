@@ -35,7 +35,7 @@ def _found(text: str) -> list[str]:
         ("a: yes\nb: Off\nc: true\nd: 'no'\n", {"a": True, "b": False, "c": True, "d": "no"}),
         ("a: 2026-02-10\nb: 12:30\nc: 1.2.3\n", {"a": "2026-02-10", "b": "12:30", "c": "1.2.3"}),
         ("a: 1e3\nb: -.5\nc: 1_000\nd: 0x1F\ne: 010\n", {"a": 1000.0, "b": -0.5, "c": 1000, "d": 31, "e": 8}),
-        ("a: .inf\nb: .nan\nc: .\n", {"a": ".inf", "b": ".nan", "c": "."}),
+        ("a: .inf\nb: .nan\nc: .\nd: 08\ne: 1e\n", {"a": ".inf", "b": ".nan", "c": ".", "d": "08", "e": "1e"}),
         ("a:\nb: ~\nc: null\nd: ''\n", {"a": None, "b": None, "c": None, "d": ""}),
         ("on: 1\n2: x\nnull: y\n", {"on": 1, "2": "x", "null": "y"}),
         ("a: &x {b: 1}\nc: *x\n", {"a": {"b": 1}, "c": {"b": 1}}),

@@ -45,8 +45,8 @@ def test_every_character_leads_back_to_where_it_is_written(style: str | None, te
     written = yaml.safe_dump({"key": text}, default_style=None, allow_unicode=True, width=width)
     if style is not None:
         written = yaml.safe_dump({"key": text}, default_style=style, allow_unicode=True, width=width)
-    if "!!" in written or not isinstance(yaml.safe_load(written).get("key"), str):
-        return
+    if not isinstance(read_yaml(Source("run.yaml", written))[0].values["key"], str):
+        return  # 1e3 is a number here
 
     mapped = _mapped(written)
 
