@@ -11,13 +11,10 @@ JSON_VERSION = 1
 
 
 def render_json(diagnostics: Sequence[Diagnostic]) -> str:
-    """Return the document for settled `diagnostics`, ASCII only, with a final line end."""
-    document = {
-        "version": JSON_VERSION,
-        "diagnostics": [_diagnostic(found) for found in diagnostics],
-        "summary": summary(diagnostics),
-    }
-    return json.dumps(document, indent=2) + "\n"
+    """Return the document for settled `diagnostics`: ASCII only, one finding a line."""
+    findings = ",\n".join(json.dumps(_diagnostic(found)) for found in diagnostics)
+    listed = f"[\n{findings}\n]" if findings else "[]"
+    return f'{{"version": {JSON_VERSION},\n"diagnostics": {listed},\n"summary": {json.dumps(summary(diagnostics))}}}\n'
 
 
 def summary(diagnostics: Sequence[Diagnostic]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..attributes import SCOPES, AttributeSpec, Reading, aliases, graphviz_names, read_value, specs
 from ..diagnostics import Diagnostic, Edit, Fix, Severity
 from ..graph import Attribute, Attributes, Kind, Level
-from ..suggest import closest, did_you_mean
+from ..suggest import closest, did_you_mean, distance
 from .facts import kind_of, listed
 from .registry import Check, Project, Rule
 from .styles import style_rules
@@ -136,6 +136,7 @@ def check_each(project: Project) -> Iterator[Diagnostic]:
     """Names and values. An attribute that several nodes or edges share is looked at once."""
     tables = {scope: specs(scope) for scope in SCOPES}
     tables["subgraph"] = {key: tables["node"][key] for key in ("label", "class")}
+    free = {scope: {key for key, spec in table.items() if _takes_any_text(spec)} for scope, table in tables.items()}
     seen: set[int] = set()
     for place, attributes in _places(project):
         table = tables[place.scope]
@@ -150,11 +151,15 @@ def check_each(project: Project) -> Iterator[Diagnostic]:
                 continue
             if attribute.written_key != key and attribute.level is not Level.STYLESHEET:
                 yield _legacy(attribute)
-            if place.scope == "node" and key in _ELSEWHERE:
+            if key in free[place.scope] or (place.scope == "node" and key in _ELSEWHERE):
                 continue
             reading = read_value(attribute, spec)
             if reading.problem or reading.unitless:
                 yield _wrong(attribute, spec, reading, place)
+
+
+def _takes_any_text(spec: AttributeSpec) -> bool:
+    return spec.type not in {"integer", "number", "boolean", "duration"} and not spec.enum and not spec.items
 
 
 def _unknown(project: Project, place: _Place, attribute: Attribute) -> Iterator[Diagnostic]:
@@ -182,8 +187,12 @@ def _unknown(project: Project, place: _Place, attribute: Attribute) -> Iterator[
         attribute.key_span,
         f'{_article(place.scope)} has no attribute "{key}"; ' + (hint or "it has no effect"),
         subject=place.subject,
-        fix=Fix(f'write "{near[0]}"', (Edit(attribute.key_span, near[0]),), safe=False) if len(near) == 1 else None,
+        fix=_renamed(attribute, near[0]) if len(near) == 1 and (foreign or distance(key, near[0], 2) <= 2) else None,
     )
+
+
+def _renamed(attribute: Attribute, name: str, *, safe: bool = False) -> Fix:
+    return Fix(f'write "{name}"', (Edit(attribute.key_span, name),), safe)
 
 
 def _misses_its_command(project: Project, place: _Place) -> bool:
@@ -201,7 +210,7 @@ def _legacy(attribute: Attribute) -> Diagnostic:
         attribute.key_span,
         f'"{attribute.written_key}" is called "{attribute.key}"',
         subject=attribute.key,
-        fix=Fix(f'write "{attribute.key}"', (Edit(attribute.key_span, attribute.key),)),
+        fix=_renamed(attribute, attribute.key, safe=True),
     )
 
 

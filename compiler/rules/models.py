@@ -39,18 +39,28 @@ RULES: tuple[Rule, ...] = (
 _DIGITS = re.compile(r"[0-9]+")
 
 
-def check_models(project: Project) -> Iterator[Diagnostic]:
-    """All three; one finding per declaration, however many stages it holds for."""
-    graph = project.graph
-    seen: set[tuple[Span, str, str]] = set()
+def check_names(project: Project) -> Iterator[Diagnostic]:
+    """model_unknown, model_noncanonical: one finding per place; a model that is only new is mentioned once."""
+    mentioned: set[tuple[str, str]] = set()
+    for node, attribute, settings in _declarations(project.graph):
+        asked = (settings.provider.value, settings.model.value)
+        for found in _name(project.config, attribute, settings, node):
+            if found.severity is not Severity.INFO or asked not in mentioned:
+                mentioned.add(asked)
+                yield found
+
+
+def _declarations(graph: Graph) -> Iterator[tuple[str, Attribute, LlmSettings]]:
+    """Yield each place that names a model for some stage, with the first such stage and what it resolved to."""
+    seen: set[tuple[Span, str]] = set()
     for node, settings in graph.llm.items():
         attribute = winning(graph, graph.nodes[node], "llm_model")
-        if attribute is not None and attribute.text.strip():
-            key = (attribute.value_span, settings.provider.value, "")
-            if key not in seen:
-                seen.add(key)
-                yield from _name(project.config, attribute, settings, node)
-        yield from _parameters(graph, node, settings, seen)
+        if attribute is None or not attribute.text.strip():
+            continue
+        place = (attribute.value_span, settings.provider.value)
+        if place not in seen:
+            seen.add(place)
+            yield node, attribute, settings
 
 
 def _name(config: RunConfig | None, attribute: Attribute, settings: LlmSettings, node: str) -> Iterator[Diagnostic]:
@@ -102,25 +112,25 @@ def _is_vendors_own(config: RunConfig | None, known: KnownProvider, model: str) 
     return declared.backend == "cli" or (declared.api is not None and declared.api.base_url == known.base_url)
 
 
-def _parameters(
-    graph: Graph, node: str, settings: LlmSettings, seen: set[tuple[Span, str, str]]
-) -> Iterator[Diagnostic]:
-    model = known_model(settings.provider.value, settings.model.value)
-    if model is None:
-        return
-    effort, tokens = settings.reasoning_effort.value, settings.max_tokens.value
-    wishes = []
-    if effort not in {None, "none"} and not model.reasoning:
-        wishes.append(("reasoning_effort", f'model "{model.id}" does not take reasoning_effort'))
-    if tokens is not None and tokens > model.max_output:
-        wishes.append(
-            ("max_tokens", f'model "{model.id}" answers with at most {model.max_output} tokens, not {tokens}')
-        )
-    for key, message in wishes:
-        attribute = winning(graph, graph.nodes[node], key)
-        if attribute is not None and (attribute.value_span, model.id, key) not in seen:
-            seen.add((attribute.value_span, model.id, key))
-            yield Diagnostic("model_param_range", attribute.value_span, message, subject=node)
+def check_parameters(project: Project) -> Iterator[Diagnostic]:
+    """model_param_range: one finding per place and model."""
+    graph = project.graph
+    seen: set[tuple[Span, str]] = set()
+    for node, settings in graph.llm.items():
+        model = known_model(settings.provider.value, settings.model.value)
+        if model is None:
+            continue
+        effort, tokens = settings.reasoning_effort.value, settings.max_tokens.value
+        wishes = {}
+        if effort not in {None, "none"} and not model.reasoning:
+            wishes["reasoning_effort"] = f'model "{model.id}" does not take reasoning_effort'
+        if tokens is not None and tokens > model.max_output:
+            wishes["max_tokens"] = f'model "{model.id}" answers with at most {model.max_output} tokens, not {tokens}'
+        for key, message in wishes.items():
+            attribute = winning(graph, graph.nodes[node], key)
+            if attribute is not None and (attribute.value_span, model.id) not in seen:
+                seen.add((attribute.value_span, model.id))
+                yield Diagnostic("model_param_range", attribute.value_span, message, subject=node)
 
 
-CHECKS: tuple[Check, ...] = (check_models,)
+CHECKS: tuple[Check, ...] = (check_names, check_parameters)
