@@ -37,7 +37,7 @@ def _definition(kind: type[Event], name: str) -> dict[str, Any]:
         "seq": {"type": "integer", "minimum": 1, "description": FIELDS["seq"]},
         "run_id": {"type": "string", "description": FIELDS["run_id"]},
         "event": {"const": name},
-        "branch": {"type": "string", "minLength": 1, "description": FIELDS["branch"]},
+        "in_branch": {"type": "string", "minLength": 1, "description": FIELDS["in_branch"]},
     }
     for field, hint in hints.items():
         properties[field] = {**_type(hint), "description": FIELDS[field]}

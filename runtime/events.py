@@ -445,13 +445,14 @@ FIELDS: Mapping[str, str] = {
     "ts": "When, in UTC.",
     "seq": "Number of the line, from 1, without gaps.",
     "run_id": "Which run.",
-    "branch": "COMPONENT/VISIT/TARGET of the branch it happened in; absent in the main walk.",
+    "in_branch": "COMPONENT/VISIT/TARGET of the branch it happened in; absent in the main walk.",
     "attempt": "Number of the attempt, from 1; of a finished stage: how many were made.",
     "attempts": "How many attempts the node has.",
     "base_sha": "The commit the run began at; empty without git.",
     "best_head_sha": "The winning branch's last commit; empty without git.",
     "best_id": "The winning branch; empty when all failed.",
     "best_outcome": "How the winning branch ended.",
+    "branch": "The run's git branch; empty without git.",
     "branch_id": "Which of the component's branches: its first node.",
     "breaker": "The bound that was reached.",
     "candidates": "What was looked at, in order: to, kind, when (the condition), verdict.",
@@ -544,9 +545,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def to_line(record: Record) -> str:
-    """Return the record as one line of JSON, newline included; `branch` is left out in the main walk."""
+    """Return the record as one line of JSON, newline included; `in_branch` is left out in the main walk."""
     stamp, event = record
     head: dict[str, object] = {"ts": stamp.ts, "seq": stamp.seq, "run_id": stamp.run_id, "event": EVENTS[type(event)]}
     if stamp.branch:
-        head["branch"] = stamp.branch
+        head["in_branch"] = stamp.branch
     return _encode(head | event._asdict()) + "\n"

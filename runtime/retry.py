@@ -62,8 +62,10 @@ def delay_ms(backoff: Backoff, run_id: str, node_id: str, visit: int, retry: int
     Jitter multiplies by 0.5 to 1.5, derived from who asks, so that a run is repeatable and two runs do not march in
     step.
     """
-    exponent = min(retry - 1, 64)  # beyond that every factor above 1 has long reached the bound
-    delay = min(backoff.initial_ms * backoff.factor**exponent, backoff.max_ms)
+    try:
+        delay = min(backoff.initial_ms * backoff.factor ** (retry - 1), backoff.max_ms)
+    except OverflowError:  # larger than any bound
+        delay = backoff.max_ms if backoff.initial_ms else 0
     if backoff.jitter:
         seed = hashlib.sha256(f"{run_id}|{node_id}|{visit}|{retry}".encode()).digest()
         delay *= 0.5 + int.from_bytes(seed[:4], "big") / 0xFFFFFFFF

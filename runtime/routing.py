@@ -12,7 +12,8 @@ from .context import holds
 from .outcome import Json, Outcome, Status
 from .plan import Edge, EdgeKind, Node, Plan
 
-_ACCELERATOR = re.compile(r"\[[^\[\]]{1,8}\]\s*+|\w{1,2}\)\s*+|\w{1,2}\s*+-\s++")
+# As the compiler normalises an edge's label into `match`: `[K] `, `K) ` or `K - ` in front does not count.
+_ACCELERATOR = re.compile(r"(?:\[[A-Za-z0-9]++\]|[A-Za-z0-9]\)|[A-Za-z0-9] -)\s++(?=\S)")
 
 
 class Candidate(NamedTuple):
@@ -138,10 +139,10 @@ def condition_text(edge: Edge) -> str:
 
 
 def normalise_label(label: str) -> str:
-    """Return a label as it is compared: lowercased, trimmed, without `[K] `, `K) ` or `K - ` in front."""
+    """Return a label as it is compared: lowercased, trimmed, without an accelerator in front."""
     label = label.strip()
-    found = _ACCELERATOR.match(label)
-    return (label[found.end() :] if found else label).strip().lower()
+    prefix = _ACCELERATOR.match(label)
+    return (label if prefix is None else label[prefix.end() :]).lower()
 
 
 def no_way_on(node: Node, outcome: Outcome) -> str:

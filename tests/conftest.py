@@ -1,6 +1,24 @@
-"""What all tests share: the flag that rewrites golden files."""
+"""What all tests share: the flag that rewrites golden files, and a look at every run directory that a test leaves."""
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+SCHEMAS = Path(__file__).parent.parent / "schemas"
+LINES_OF = {"progress.ndjson": "event", "journal.ndjson": "journal"}
+DOCUMENTS = {
+    "plan.json": "plan",
+    "manifest.json": "manifest",
+    "checkpoint.json": "checkpoint",
+    "final.json": "final",
+    "status.json": "status",
+    "provider_used.json": "provider_used",
+    "preflight_report.json": "preflight_report",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -10,3 +28,58 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
+
+
+@pytest.fixture(autouse=True)
+def run_directories_are_valid(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each test that has a folder of its own: every run directory in it fits the schemas and ended properly.
+
+    A test that means to leave a broken or unfinished one is marked `broken_run_dir`.
+    """
+    folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
+    yield
+    if folder is not None and request.node.get_closest_marker("broken_run_dir") is None:
+        for journal in sorted(folder.rglob("journal.ndjson")):
+            complaints = complaints_about(journal.parent)
+            assert [] == complaints
+
+
+def complaints_about(run: Path) -> list[str]:
+    """Return what is wrong with the files of a run directory."""
+    found: list[str] = []
+    for name, schema in LINES_OF.items():
+        lines = (run / name).read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(lines, start=1):
+            document = json.loads(line)
+            found += _judge(schema, document, f"{name}:{number}")
+            if document["seq"] != number:
+                found.append(f"{name}:{number}: seq is {document['seq']}")
+    worktree = run / "worktree"
+    for name, schema in DOCUMENTS.items():
+        for path in run.rglob(name):
+            if worktree not in path.parents:
+                found += _judge(schema, json.loads(path.read_text(encoding="utf-8")), str(path.relative_to(run)))
+    found += [f"left over: {path.relative_to(run)}" for path in run.rglob("*.tmp") if worktree not in path.parents]
+    events = [json.loads(line)["event"] for line in (run / "progress.ndjson").read_text().splitlines()]
+    ends = [event for event in events if event in ("run_completed", "run_failed", "run_canceled")]
+    if len(ends) != 1 or events[-1] != ends[0]:
+        found.append(f"progress.ndjson: the last line is {events[-1:]}, terminal events are {ends}")
+    if not (run / "final.json").exists():
+        found.append("final.json is missing")
+    return found
+
+
+def _judge(schema: str, document: Any, place: str) -> list[str]:
+    if _validator(schema).is_valid(document):
+        return []
+    from jsonschema import Draft7Validator
+
+    errors = Draft7Validator(json.loads((SCHEMAS / f"{schema}.schema.json").read_text())).iter_errors(document)
+    return [f"{place}: {error.message[:300]} at {list(error.absolute_path)}" for error in errors]
+
+
+@lru_cache
+def _validator(schema: str) -> Any:
+    import jsonschema_rs
+
+    return jsonschema_rs.validator_for(json.loads((SCHEMAS / f"{schema}.schema.json").read_text()))
