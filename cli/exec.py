@@ -215,7 +215,7 @@ def _view(arguments: argparse.Namespace, plan: Plan, run_id: str, stdout: TextIO
         with LiveView(plan, run_id, RealClock()) as view:
             yield view
     else:
-        yield PlainView(stdout)
+        yield PlainView(stdout, plan.nodes)
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """A run as lines of text: one per event, for logs, pipes and CI. `live_console.py` is its form for a terminal."""
 
+from collections.abc import Iterable
 from typing import TextIO
 
 from . import events as e
 from .events import Record, to_line
 
-NODE_WIDTH = 20
+NODE_WIDTH = 32
+LINE_CHARS = 240
 
 
 class QuietView:
@@ -29,15 +31,29 @@ class JsonView:
 class PlainView:
     """Writes one line per event: time of day (UTC), node, what happened."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, node_ids: Iterable[str] = ()) -> None:
         self._out = out
+        self._width = min(NODE_WIDTH, max(map(len, node_ids), default=0))
 
     def __call__(self, record: Record) -> None:
-        node = getattr(record.event, "node_id", "") or "run"
-        if record.stamp.branch:
-            node = f"{record.stamp.branch}/{node}"
-        self._out.write(f"{record.stamp.ts[11:19]}  {node:<{NODE_WIDTH}}  {one_line(describe(record.event))}\n")
+        place = place_of(record)
+        self._out.write(f"{record.stamp.ts[11:19]}  {place:<{self._width}}  {shown(record.event)}\n")
         self._out.flush()
+
+
+def place_of(record: Record) -> str:
+    """Return the node that a record is about, with its branch; "run" for what concerns the whole."""
+    if isinstance(record.event, RunEvent):
+        return "run"
+    node_id = str(getattr(record.event, "node_id", "")) or "run"
+    branch = record.stamp.branch.rpartition("/")[2]
+    return node_id if branch in ("", node_id) else f"{branch}/{node_id}"
+
+
+def shown(event: e.Event) -> str:
+    """Return what happened on one line of bearable length."""
+    text = one_line(describe(event))
+    return text if len(text) <= LINE_CHARS else text[: LINE_CHARS - 1] + "…"
 
 
 def one_line(text: str) -> str:
@@ -107,8 +123,7 @@ def _stage(event: StageEvent) -> str:
         case e.StageOutput():
             return f"| {last_line(event.text)}"
         case e.StageAttemptFinished():
-            why = f": {event.reason}" if event.reason else ""
-            return f"attempt {event.attempt} ended in {event.status} ({duration(event.duration_ms)}){why}"
+            return f"attempt {event.attempt} ended in {event.status} ({duration(event.duration_ms)})"
         case e.StageRetryScheduled():
             return f"attempt {event.attempt} of {event.attempts} follows in {duration(event.delay_ms)}: {event.reason}"
         case e.StageRetryBlocked():

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import events as e
-from .console import cost, describe, duration, one_line
+from .console import cost, duration, place_of, shown
 from .events import Record
 from .plan import Kind, Plan
 from .world import Clock
@@ -84,7 +84,7 @@ class LiveView:
             self._rows[node_id] = self._next(row, event)
             self._current = node_id
         if not isinstance(event, HIDDEN):
-            self._recent.append(_event_line(record, node_id))
+            self._recent.append(_event_line(record))
 
     def _next(self, row: Row, event: e.Event) -> Row:
         match event:
@@ -170,9 +170,8 @@ class LiveView:
         )
 
 
-def _event_line(record: Record, node_id: str) -> Text:
+def _event_line(record: Record) -> Text:
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(f"{record.stamp.ts[11:19]}  ", "dim")
-    if node_id:
-        text.append(f"{node_id}  ", "bold")
-    return text.append(one_line(describe(record.event)))
+    text.append(f"{place_of(record)}  ", "bold")
+    return text.append(shown(record.event))
