@@ -172,11 +172,13 @@ class _Parser:
             if _CLASS.fullmatch(text[1:]) is None:
                 message = f"`{text}` can match no node: classes are small letters, digits and `-`"
                 self.report("style_bad_class_name", token.start, token.end, message)
+                return None
             return StyleRule(text, "class", text[1:], 2, span, ())
         shapes = specs("node")["shape"].enum
         if shapes and text not in shapes:
             message = f"`{text}` is no shape of a node; a class is `.{text}`, an id `#{text}`"
             self.report("style_unknown_shape", token.start, token.end, message, help=did_you_mean(text, shapes))
+            return None
         return StyleRule(text, "shape", text, 1, span, ())
 
     # Declarations

@@ -25,6 +25,10 @@ def id_like(text: str) -> str:
     return f"{word}_" if word.lower() in RESERVED else word
 
 
+def _places(number: int) -> str:
+    return "one other place" if number == 1 else f"{number} other places"
+
+
 class Names:
     __slots__ = ("_bad", "findings")
 
@@ -48,7 +52,7 @@ class Names:
     def report(self) -> None:
         for (rule, text), places in self._bad.items():
             new = text if is_id(text) else id_like(text)
-            more = f", also at {len(places) - 1} more places" if len(places) > 1 else ""
+            more = "" if len(places) == 1 else f" (here and in {_places(len(places) - 1)})"
             match rule:
                 case "dot_quoted_node_id" if new == text:
                     message, title = f"node ids are not quoted{more}; write `{new}`", "take out the quotes"

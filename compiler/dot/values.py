@@ -111,6 +111,7 @@ def _wrongly_quoted(lexer: Lexer, start: int, close: str) -> Value:
         message = f'{shown(text[start])} does not quote; write `"`'
         findings.report("dot_illegal_char", start, start + 1, message)
         return Value(MappedText(text[start + 1 : end], lexer.source, start + 1), start, end, True)
+    end += start
     inner = text[start + 1 : end]
     message = f'{shown(text[start])} does not quote; did you mean `"`?'
     fix = findings.fix('write `"`', (start, end + 1, _quoted(inner)))

@@ -206,7 +206,7 @@ _ATTRIBUTES = (
         "graphviz_portability",
         _INFO,
         "a bare value that Graphviz cannot read",
-        "`timeout=900s` and `llm_model=gpt-5.2` are read here, but a viewer of Graphviz files shows an error, no drawing.",
+        "`timeout=900s` and `llm_model=gpt-5.2` are read here, but Graphviz shows an error instead of a drawing.",
         fix="safe",
     ),
 )
