@@ -51,7 +51,8 @@ class RealShell:
                         if canceled or timed_out:
                             _end_group(process, wait)
                             break
-                        _pass_on(stdout, stderr, on_output)
+                        if not _pass_on(stdout, stderr, on_output):
+                            on_output("stdout", b"")
             except BaseException:  # a second signal: leave at once, but leave nothing running
                 _signal_group(process.pid, signal.SIGKILL)
                 process.wait()
@@ -164,11 +165,13 @@ def _output(path: Path) -> Iterator[_Output]:
         os.close(descriptor)
 
 
-def _pass_on(stdout: _Output, stderr: _Output, on_output: OnOutput) -> None:
-    for stream, output in (("stdout", stdout), ("stderr", stderr)):
-        text = output.news()
+def _pass_on(stdout: _Output, stderr: _Output, on_output: OnOutput) -> bool:
+    """Hand on what is new; return whether anything was."""
+    news = [("stdout", stdout.news()), ("stderr", stderr.news())]
+    for stream, text in news:
         if text:
             on_output(stream, text)
+    return any(text for _, text in news)
 
 
 def _since_ms(started: float) -> int:

@@ -58,7 +58,8 @@ class CommandResult:
     duration_ms: int
 
 
-OnOutput = Callable[[str, bytes], None]  # "stdout" or "stderr", and what was written there since the last call
+# "stdout" or "stderr", and what was written there since the last call; nothing, now and then, while a command is silent
+OnOutput = Callable[[str, bytes], None]
 
 
 class Shell(Protocol):

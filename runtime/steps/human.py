@@ -62,4 +62,11 @@ def question_id(visit: Visit) -> str:
 
 
 def _option(edge: Edge) -> Option:
-    return Option(target=edge.to, label=edge.label or edge.to, accelerator=edge.accelerator)
+    """Return the option of an edge: its label without the accelerator that the author wrote before it."""
+    label = edge.label.strip()
+    plain = label[max(0, len(label) - len(edge.match)) :]
+    return Option(
+        target=edge.to,
+        label=(plain if plain.lower() == edge.match else label) or edge.to,
+        accelerator=edge.accelerator,
+    )

@@ -18,14 +18,17 @@ class OutputEvents:
         self._visit = visit
         self._world = world
         self._waiting: dict[str, bytes] = {}
-        self._next_s = world.clock.now_s() + INTERVAL_S
+        self._next_s = 0.0
 
     def __call__(self, stream: str, text: bytes) -> None:
-        self._waiting[stream] = (self._waiting.get(stream, b"") + text)[-4 * EVENT_CHARS :]
-        if self._world.clock.now_s() >= self._next_s:
+        if text:
+            self._waiting[stream] = (self._waiting.get(stream, b"") + text)[-4 * EVENT_CHARS :]
+        if self._waiting and self._world.clock.now_s() >= self._next_s:
             self.flush()
 
     def flush(self) -> None:
+        if not self._waiting:
+            return
         for stream, text in self._waiting.items():
             event = StageOutput(
                 node_id=self._visit.node.id,

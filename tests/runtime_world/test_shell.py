@@ -50,7 +50,7 @@ def run(tmp_path: Path):
             stdout=tmp_path / "out",
             stderr=tmp_path / "err",
         )
-        result = shell.run(command, stop or Stop(), lambda stream, data: heard.append((stream, data)))
+        result = shell.run(command, stop or Stop(), lambda stream, data: heard.append((stream, data)) if data else None)
         return Ran(result, tmp_path, heard)
 
     return run
