@@ -81,7 +81,7 @@ class Way(NamedTuple):
 
 
 def check_conditions(project: Project) -> Iterator[Diagnostic]:
-    """All rules of this file: those about one node at a time, and unreachable_by_condition, which needs their result."""
+    """All rules of this file: node by node, and unreachable_by_condition, which needs the result of the others."""
     told = Told(project)
     dead: dict[int, Diagnostic] = {}  # order of an edge -> why it is never taken
     for node, routes in project.graph.routes.items():
@@ -98,15 +98,11 @@ def check_conditions(project: Project) -> Iterator[Diagnostic]:
                 ways.append(Way(route, needs))
                 yield from _always(project, route.edge, needs, routes)
         yield from _duplicates(project.graph, routes)
-        for found in _pairs(project, node, ways):
-            if found.rule == "edge_shadowed":
-                dead[_order_of(found, routes)] = found
+        for order, found in _pairs(project, node, ways):
+            if order is not None:
+                dead[order] = found
             yield found
     yield from _unreachable(project, dead)
-
-
-def _order_of(found: Diagnostic, routes: Sequence[Route]) -> int:
-    return next(route.edge.order for route in routes if condition_span(route.edge) == found.span)
 
 
 # --- never
@@ -217,19 +213,23 @@ def _duplicates(graph: Graph, routes: Sequence[Route]) -> Iterator[Diagnostic]:
             )
 
 
-def _pairs(project: Project, node: str, ways: Sequence[Way]) -> Iterator[Diagnostic]:
-    """edge_shadowed, routing_ambiguous: each edge against those that are tried before it."""
+def _pairs(project: Project, node: str, ways: Sequence[Way]) -> Iterator[tuple[int | None, Diagnostic]]:
+    """edge_shadowed, routing_ambiguous: each edge against those that are tried before it.
+
+    Beside the finding stands the order of an edge that is therefore never taken.
+    """
     domain, pairs = domain_of(project, node), 0
     for at, later in enumerate(ways):
         for earlier in ways[:at]:
             pairs += 1
             if pairs > MOST_PAIRS:
                 message = f'"{node}" has too many conditional edges to compare each with each'
-                yield Diagnostic("check_skipped", project.graph.nodes[node].span, message, subject=node)
+                yield None, Diagnostic("check_skipped", project.graph.nodes[node].span, message, subject=node)
                 return
             found = _pair(earlier, later, domain)
             if found is not None:
-                yield found
+                never = implies(later.needs, earlier.needs, domain)
+                yield (later.route.edge.order if never else None), found
                 break
 
 
@@ -252,11 +252,12 @@ def _pair(earlier: Way, later: Way, domain: frozenset[str]) -> Diagnostic | None
     common = overlap(earlier.needs, later.needs, domain)
     if not common or edge.target == winner.target:
         return None
-    result = "so this edge is never taken" if never else "and wins, because its target sorts first"
+    wins = "matches too and wins" if never else "can match too and then wins"
+    end = "; this one is never taken" if never else ""
     return Diagnostic(
         "routing_ambiguous",
         condition_span(edge),
-        f'when outcome={min(common, key=_rank)} the edge to "{winner.target}" can match too, {result}',
+        f'when outcome={min(common, key=_rank)} the edge to "{winner.target}" {wins}, as its target sorts first{end}',
         subject=edge.name,
         related=place,
         help="make the conditions exclude each other, or give the edge that shall win a greater weight",

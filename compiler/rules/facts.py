@@ -67,9 +67,10 @@ def domain_of(project: Project, node: str) -> frozenset[str]:
 
 
 def closed_loops(analysis: Analysis) -> list[frozenset[str]]:
-    """Return the cycles that no edge leaves."""
+    """Return the cycles that no edge leaves and in which no run can end."""
     return [
         loop
         for loop in analysis.components
-        if all(target in loop for node in loop for target in analysis.successors[node])
+        if loop.isdisjoint(analysis.exits)
+        and all(target in loop for node in loop for target in analysis.successors[node])
     ]

@@ -114,11 +114,11 @@ def check_unrouted(project: Project) -> Iterator[Diagnostic]:
                     help='for those, write condition="outcome=success" on the edge, or lead it to a diamond',
                 )
         elif kind.value is Kind.HUMAN and not word(node.attributes, "human.default_choice"):
-            timeout = word(node.attributes, "human.timeout")
-            when = f"within {timeout}" if timeout else "(no time to answer, or human mode `fail`)"
+            timeout = node.attributes.get("human.timeout")
+            when = f"within {timeout.text}" if timeout else "(in human mode `fail`, say)"
             yield Diagnostic(
                 "human_fail_closed",
-                value_span(node.attributes.get("human.timeout"), node.span),
+                value_span(timeout, node.span),
                 f'when nobody answers "{id_}" {when} the run fails',
                 subject=id_,
                 help='set human.default_choice="TARGET", or add an edge with condition="outcome=fail"',

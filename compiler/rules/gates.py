@@ -127,6 +127,7 @@ def check_gates(project: Project) -> Iterator[Diagnostic]:
     if not gates:
         yield Diagnostic("no_goal_gate", graph.name_span, f'"{graph.name}" has no node with goal_gate=true')
     shared = jumps_of(graph)
+    inside = region_of(project) if gates else {}
     for gate in gates:
         node, span, kind = graph.nodes[gate], _gate_span(graph, gate), kind_of(graph, gate)
         if kind in _PASSIVE:
@@ -137,7 +138,9 @@ def check_gates(project: Project) -> Iterator[Diagnostic]:
                 subject=gate,
             )
             continue
-        if not jumps_of(graph, gate) and not shared:
+        if gate in inside:  # no exit looks at it: gate_in_branch says so
+            pass
+        elif not jumps_of(graph, gate) and not shared:
             yield Diagnostic(
                 "goal_gate_has_retry",
                 span,
@@ -292,11 +295,11 @@ def check_way_back(project: Project) -> Iterator[Diagnostic]:
                 related=(Related(_gate_span(graph, gate), "the gate"),),
                 help="name a stage before the gate",
             )
-        elif gate in idle_from[target]:
+        elif gate in idle_from[target] and not _works_between(project, target, gate):
             yield Diagnostic(
                 "retry_target_no_progress",
                 jump.attribute.value_span,
-                f'from the retry target "{target}" a way without any work leads to goal gate "{gate}"',
+                f'between the retry target "{target}" and goal gate "{gate}" no stage does any work',
                 subject=gate,
                 help="name a stage that changes what the gate looks at",
             )
@@ -318,6 +321,15 @@ def _reached_idly(project: Project, target: str) -> frozenset[str]:
         for node, targets in project.analysis.successors.items()
     }
     return flow.reachable(ways, [target]) - {target}
+
+
+def _works_between(project: Project, target: str, gate: str) -> bool:
+    """Whether a stage that works can be reached from `target` without passing the gate."""
+    ways = {**project.analysis.successors, gate: ()}
+    return any(
+        node != gate and kind_of(project.graph, node) in WORKING - {Kind.PARALLEL}
+        for node in flow.reachable(ways, [target])
+    )
 
 
 CHECKS: tuple[Check, ...] = (check_gates, check_contract, check_position, check_way_back)

@@ -84,7 +84,8 @@ def check_prompts(project: Project) -> Iterator[Diagnostic]:
             )
         if not has_prompt and not has_file and node.declared and kind_of(graph, node.id) is Kind.CODERGEN:
             label = word(node.attributes, "label")
-            asked = f'its label, "{label}"' if label else f'its id, "{node.id}"'
+            shown = label if label is None or len(label) <= 60 else f"{label[:59]}…"
+            asked = f'its label, "{shown}"' if shown else f'its id, "{node.id}"'
             yield Diagnostic(
                 "prompt_on_llm_nodes",
                 node.span,
@@ -134,7 +135,9 @@ def _unknown(project: Project, node: str, prompt: Prompt, known: set[str]) -> It
         if name in known:
             hint = f"braces are not read; write ${name}"
         else:
-            hint = did_you_mean(name, known) or "known are " + ", ".join(f"${each}" for each in sorted(known))
+            hint = did_you_mean(name, known, 1).replace('"', '"$', 1) or "known are " + ", ".join(
+                f"${each}" for each in sorted(known)
+            )
         yield Diagnostic(
             "prompt_unknown_variable",
             prompt.written.span(match.start(), match.end()),

@@ -103,6 +103,12 @@ class _Cases(NamedTuple):
     size: int
 
     def first_gap(self, outcome: str) -> Gap | None:
+        """Return the first case that no edge takes; a label that no edge takes at all goes before the others."""
+        for key, values in zip(self.keys, self.values, strict=True):
+            if key == LABEL:
+                for value in values:
+                    if not any(LABEL not in way or way[LABEL].allows(value) for way in self.ways):
+                        return Gap(outcome, ((LABEL, value),))
         for case in product(*self.values):
             held = dict(zip(self.keys, case, strict=True))
             if not any(all(need.allows(held[key]) for key, need in way.items()) for way in self.ways):
@@ -176,7 +182,7 @@ def _about_gaps(project: Project, told: Told, node: str, gaps: Sequence[Gap]) ->
     for found, severity in ((errors, None), ([gap for gap in gaps if gap not in errors], Severity.INFO)):
         if found:
             stages = [stage for stage in told.feeders(node) if stage != node]
-            whose = f" (from {listed(stages[:2])})" if len(stages) in {1, 2} else ""
+            whose = f", with which {listed(stages)} may end" if len(stages) in {1, 2} else ""
             yield Diagnostic(
                 "routing_not_exhaustive",
                 project.graph.nodes[node].span,
@@ -199,10 +205,16 @@ def _is_certain(project: Project, node: str, gap: Gap) -> bool:
 
 
 def _expected(project: Project, told: Told, node: str) -> frozenset[str]:
-    """Return the outcomes that prompts name, and those that attributes allow."""
-    nodes = project.graph.nodes
-    partial = any(flag(nodes[stage].attributes, "allow_partial") for stage in told.feeders(node))
-    return told.expected(node) | ({"partial_success"} if partial else set())
+    """Return the outcomes that prompts name and attributes allow; success where a stage is told nothing else."""
+    graph, words = project.graph, set[str]()
+    for stage in told.feeders(node):
+        attributes, named = graph.nodes[stage].attributes, told.named(stage)
+        words.update(named)
+        if not named or kind_of(graph, stage) is not Kind.CODERGEN or flag(attributes, "auto_status"):
+            words.add("success")
+        if flag(attributes, "allow_partial") and stage not in project.analysis.retry_routed:
+            words.add("partial_success")
+    return frozenset(words)
 
 
 def _shown(gaps: Sequence[Gap]) -> str:

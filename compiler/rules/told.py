@@ -1,8 +1,7 @@
 """What stages are told: the outcome words in their prompts, and whose outcome arrives at which node."""
 
 import re
-from collections.abc import Iterator, Mapping
-from functools import cached_property
+from collections.abc import Iterator
 
 from ..condition import OUTCOME_DIALECT, OUTCOMES
 from ..graph import Kind
@@ -15,6 +14,7 @@ _NAMED = re.compile(
     r"""|["'](?:outcome|status)["']\s*+:\s*+["'](?P<json>[a-z][a-z0-9_]*+(?:[|/][a-z][a-z0-9_]*+)*+)["']""",
 )
 _WORD = re.compile(r"[a-z][a-z0-9_]*+")
+_TOKEN = re.compile(r"[a-z0-9_]++")
 _STATUS_CONTRACT = re.compile(r"STAGE_STATUS|ATTRACTOR_STATUS|status\.json|report_outcome|failure_reason")
 _MOST_FEEDERS = 256  # stages that are looked at before one conditional node; beyond, nothing is claimed
 
@@ -58,6 +58,7 @@ class Told:
         self._project = project
         self._named: dict[str, dict[str, tuple[int, int]]] = {}
         self._feeders: dict[str, tuple[str, ...]] = {}
+        self._tokens: dict[str, frozenset[str]] = {}
 
     def named(self, stage: str) -> dict[str, tuple[int, int]]:
         """Return the outcome words in the prompt of `stage`, with their places in the prompt as written."""
@@ -66,17 +67,17 @@ class Told:
             self._named[stage] = {} if prompt is None else words_named(prompt.written.text)
         return self._named[stage]
 
-    def expected(self, node: str) -> frozenset[str]:
-        """Return the words that the prompts and attributes of the stages whose outcome arrives at `node` name."""
-        words = {"success"}
-        for stage in self.feeders(node):
-            words.update(self.named(stage))
-        return frozenset(words)
-
     def mentions(self, node: str, word: str) -> bool:
-        """Whether a stage whose outcome arrives at `node` is told `word`, in whatever words."""
-        pattern = re.compile(rf"(?<![A-Za-z0-9_]){re.escape(word)}(?![A-Za-z0-9_])", re.IGNORECASE)
-        return any(pattern.search(self.text(stage)) is not None for stage in self.feeders(node))
+        """Whether a stage whose outcome arrives at `node` is told `word`, in whatever sentence."""
+        word = word.lower()
+        if _TOKEN.fullmatch(word) is None:
+            return any(word in self.text(stage).lower() for stage in self.feeders(node))
+        return any(word in self._tokens_of(stage) for stage in self.feeders(node))
+
+    def _tokens_of(self, stage: str) -> frozenset[str]:
+        if stage not in self._tokens:
+            self._tokens[stage] = frozenset(_TOKEN.findall(self.text(stage).lower()))
+        return self._tokens[stage]
 
     def text(self, stage: str) -> str:
         """Return all that a stage is told: its prompt and its command."""
@@ -85,7 +86,10 @@ class Told:
         return "\n".join([prompt.written.text if prompt else "", command.text if command else ""])
 
     def feeders(self, node: str) -> tuple[str, ...]:
-        """Return the stages whose outcome arrives at `node`: itself, or those before a conditional node."""
+        """Return the stages whose outcome arrives at `node`: itself, or those before a conditional node.
+
+        Stages that only a catch leads there are not among them: nothing but their failure arrives.
+        """
         if node not in self._feeders:
             self._feeders[node] = tuple(self._find_feeders(node))
         return self._feeders[node]
@@ -98,23 +102,16 @@ class Told:
             if kind_of(graph, at) is not Kind.CONDITIONAL:
                 yield at
                 continue
-            before = [*(edge.source for edge in graph.incoming[at]), *self._caught.get(at, ())]
-            fresh = [source for source in dict.fromkeys(before) if source not in seen]
+            fresh = [each for each in dict.fromkeys(edge.source for edge in graph.incoming[at]) if each not in seen]
             seen.update(fresh)
             pending.extend(fresh)
-
-    @cached_property
-    def _caught(self) -> Mapping[str, list[str]]:
-        caught: dict[str, list[str]] = {}
-        for stage, catch in self._project.graph.catches.items():
-            caught.setdefault(catch.node, []).append(stage)
-        return caught
 
     def misspelt(self, node: str, word: str) -> str:
         """Return the outcome that `word`, which a condition at `node` compares, was probably meant to be, or ""."""
         if not word or word in OUTCOMES or self.mentions(node, word):
             return ""
-        for known in (*OUTCOMES, *sorted(self.expected(node))):
+        told = {each for stage in self.feeders(node) for each in self.named(stage)}
+        for known in (*OUTCOMES, *sorted(told)):
             if is_near(word, known):
                 return known
         return ""
