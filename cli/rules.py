@@ -15,43 +15,81 @@ from attractor.compiler.suggest import did_you_mean
 from attractor.compiler.suppressions import canonical_rule
 
 _EXAMPLES = Path(registry.__file__).parent / "examples"
+_LANGUAGES = {"dot": "dot", "yaml": "yaml", "toml": "toml", "md": "markdown"}
 _FIX_FLAGS = {"": "", "safe": "--fix", "unsafe": "--unsafe-fixes"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("rule", nargs="?", metavar="RULE", help="explain this one (kebab case will do)")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    parser.add_argument("--format", choices=("text", "json", "markdown"), default="text", help="default: text")
 
 
 def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
-    if arguments.rule is None:
-        stdout.write(_json(RULES) if arguments.format == "json" else "".join(f"{line}\n" for line in _list()))
-        return 0
-    rule = RULES_BY_ID.get(canonical_rule(arguments.rule))
-    if rule is None:
-        hint = did_you_mean(arguments.rule, RULES_BY_ID) or "`attractor rules` lists them"
+    rule = None if arguments.rule is None else RULES_BY_ID.get(canonical_rule(arguments.rule))
+    if arguments.rule is not None and rule is None:
+        hint = did_you_mean(canonical_rule(arguments.rule), RULES_BY_ID) or "`attractor rules` lists them"
         stderr.write(f'attractor: there is no rule "{arguments.rule}"; {hint}\n')
         return 2
-    stdout.write(_json((rule,)) if arguments.format == "json" else "".join(f"{line}\n" for line in _explain(rule)))
+    match arguments.format:
+        case "json":
+            stdout.write(_json(RULES if rule is None else (rule,)))
+        case "markdown":
+            stdout.writelines(f"{line}\n" for line in (_page() if rule is None else _section(rule)))
+        case _:
+            stdout.writelines(f"{line}\n" for line in (_list() if rule is None else _explain(rule)))
     return 0
 
 
 def _subjects() -> Iterator[tuple[str, tuple[Rule, ...]]]:
-    """Yield the files of rules in order: the first sentence that each says of itself, and its rules."""
-    for module in vars(registry).values():
-        if isinstance(module, ModuleType) and getattr(module, "RULES", ()):
-            yield (module.__doc__ or "").strip().partition("\n")[0].rstrip("."), module.RULES
+    """Yield the files of rules in order: the first sentence that each says of itself, and its rules by name."""
+    order = {rule.id: at for at, rule in enumerate(RULES)}
+    modules = [each for each in vars(registry).values() if isinstance(each, ModuleType) and getattr(each, "RULES", ())]
+    for module in sorted(modules, key=lambda module: order[module.RULES[0].id]):
+        title = " ".join((module.__doc__ or "").split("\n\n")[0].split())
+        yield title.partition(". ")[0].rstrip("."), tuple(sorted(module.RULES))
 
 
 def _list() -> Iterator[str]:
     width = max(len(rule.id) for rule in RULES)
     for title, rules in _subjects():
         yield title
-        for rule in sorted(rules):
+        for rule in rules:
             fix = _FIX_FLAGS[rule.fix]
             yield f"  {rule.id:<{width}}  {_severity(rule):<7}  {rule.summary}" + (f"  ({fix})" if fix else "")
         yield ""
     yield f"{len(RULES)} rules; `attractor rules RULE` explains one"
+
+
+def _page() -> Iterator[str]:
+    """docs/rules.md."""
+    yield "# Rules"
+    yield ""
+    yield f"All {len(RULES)} rules, by subject. Written by `attractor rules --format markdown`, from the registry that"
+    yield "the compiler itself uses; every example is run by the tests."
+    for title, rules in _subjects():
+        yield ""
+        yield f"## {title}"
+        for rule in rules:
+            yield ""
+            yield from _section(rule)
+
+
+def _section(rule: Rule) -> Iterator[str]:
+    yield f"### {rule.id}"
+    yield ""
+    how = f", fixable with `{_FIX_FLAGS[rule.fix]}`" if rule.fix else ""
+    yield f"**{_severity(rule)}**{how}: {rule.summary}."
+    yield rule.why
+    if is_essential(rule):
+        yield "It cannot be ignored or switched off: no plan can be written over it."
+    for title, folder in (("Bad", "bad"), ("Good", "good")):
+        for name, text in _example(rule, folder).items():
+            yield ""
+            yield f"{title}, `{name}`:"
+            yield ""
+            yield f"````{_LANGUAGES.get(name.rpartition('.')[2], '')}"
+            yield text.rstrip("\n")
+            yield "````"
 
 
 def _severity(rule: Rule) -> str:

@@ -1,4 +1,4 @@
-"""Rules about the checking itself: settings, suppressions, checks that could not run. No checks stand here."""
+"""Rules about the checking itself: settings, suppressions, checks that could not run."""
 
 from ..diagnostics import Severity
 from .registry import Check, Rule
