@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from .diagnostics import Diagnostic, Edit, Fix, Related
@@ -24,6 +25,7 @@ Values = Mapping[str, Any]
 
 SCRIPTED_MODEL = "scripted"  # what a scripted provider's stages run on when nobody names a model
 ROOT = "/llm/providers"
+MAX_LISTED = 12  # in a message
 
 
 def read_providers(declared: Values, written: Values, spans: Spans) -> tuple[dict[str, Provider], list[Diagnostic]]:
@@ -251,8 +253,9 @@ def _wrong_target(
         if known_provider(target.provider) is not None:
             message = f'failover target "{name}" is not declared in run.yaml'
             return "failover_unknown", message, f"declare it under llm.providers: `{target.provider}: {{backend: api}}`"
-        near = suggest_provider(name, [key for key in providers if key != provider.key])
-        return "failover_unknown", f'unknown provider "{name}"', near or f"declared here: {', '.join(providers)}"
+        others = [key for key in islice(providers, MAX_LISTED) if key != provider.key]
+        near = suggest_provider(name, others)
+        return "failover_unknown", f'unknown provider "{name}"', near or f"declared here: {', '.join(others)}"
     model = target.model or declared.default_model
     if model is None:
         message = f'failover target "{name}" has no model'

@@ -1,8 +1,6 @@
 """YAML (or JSON) text -> plain values, and where each of them stands.
 
 Read from the parser's events with a stack of our own: nothing recursive, no tags, no merge keys, aliases bounded.
-A plain scalar means what YAML 1.1 makes of it (`yes`, `no`, `on` and `off` are booleans), with three exceptions that
-surprise people: dates and `12:30` stay text, `1e3` is a number, and keys are always text, as written.
 """
 
 import re
@@ -13,6 +11,7 @@ import yaml
 
 from .diagnostics import Diagnostic, Related
 from .source import MAX_SOURCE_BYTES, Source, Span
+from .yaml_values import plain_value
 
 MAX_DEPTH = 64
 MAX_EXPANDED = 10_000  # values that aliases may add to those that are written
@@ -23,7 +22,6 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _BLOCK = re.compile(r"""^(?:[A-Za-z_][\w.-]*+|"[^"\n]*+"|'[^'\n]*+')[ \t]*+:(?=[ \t\r\n]|\Z)""", re.M)
 _ANCHOR = re.compile(r"[&!]\S*+\s++")
-_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _SYNTAX = {  # part of the parser's words -> ours
     "mapping values are not allowed": 'a ":" cannot stand here; put the value in quotes, or check the indentation',
     "did not find expected key": "wrongly indented, or no `key: value`",
@@ -35,13 +33,6 @@ _SYNTAX = {  # part of the parser's words -> ours
 }
 
 _REFUSED = "<<"  # stands for every key that was refused: its value is read, and dropped
-_NULL = {"", "~", "null", "Null", "NULL"}
-_INT = re.compile(r"[-+]?(?:0|[1-9][0-9_]{0,29})")
-_FLOAT = re.compile(
-    r"[-+]?(?:(?:0|[1-9][0-9_]{0,29})?\.[0-9][0-9_]{0,60}|(?:0|[1-9][0-9_]{0,29})\.?)(?:[eE][-+]?[0-9]{1,4})?"
-)
-_HEX = re.compile(r"[-+]?0x[0-9a-fA-F]{1,16}")
-_OCTAL = re.compile(r"[-+]?0o?[0-7]{1,20}")
 
 
 class Document(NamedTuple):
@@ -85,7 +76,8 @@ def read_yaml(source: Source) -> tuple[Document, list[Diagnostic]]:
         text, base = text[1:], 1
     if len(text) > MAX_SOURCE_BYTES:
         size = f"file is larger than {MAX_SOURCE_BYTES // 2**20} MiB"
-        return Document(None, {}, False), [Diagnostic("run_syntax", source.span(0, min(1, len(text))), size)]
+        start = source.span(0, 1)
+        return Document(None, {"": (start, start)}, False), [Diagnostic("run_syntax", start, size)]
     unreadable = [
         Diagnostic("run_syntax", source.span(base + bad.start(), base + bad.end()), _unreadable_message(bad.group()))
         for _, bad in zip(range(MAX_SYNTAX_ERRORS), _UNREADABLE.finditer(text))  # noqa: B905
@@ -99,7 +91,8 @@ def read_yaml(source: Source) -> tuple[Document, list[Diagnostic]]:
     if reader.broken:
         root, more = _read_blocks(source, text, base, reader)
         found = unreadable + more
-    spans: dict[str, tuple[Span, Span]] = {}
+    start = source.span(base, base)
+    spans = {"": (start, start)}
     return Document(_plain(root, spans), spans, whole), found
 
 
@@ -266,7 +259,7 @@ class _Reader:
         if parent is not None and isinstance(parent.values, dict) and parent.key is None:
             self._key(parent, event.value, span)
             return
-        value = _resolved(event.value) if not event.style and event.implicit[0] else event.value
+        value = plain_value(event.value) if not event.style and event.implicit[0] else event.value
         if start == end and parent is not None and parent.key_span is not None:
             span = parent.key_span
         node = _Node(value, span, {}, 1)
@@ -352,29 +345,6 @@ def _visible(text: str, at: int) -> tuple[int, int]:
         return at, at + 1
     start = len(text[max(0, at - 200) : at].rstrip()) + max(0, at - 200)
     return (max(start - 1, 0), start) if start else (at, at)
-
-
-def _resolved(text: str) -> Any:
-    """Return what a plain scalar means."""
-    if text in _NULL:
-        return None
-    if not text.isascii():
-        return text
-    low = text.lower()
-    if low in _TRUTH and text in {low, low.capitalize(), low.upper()}:
-        return _TRUTH[low]
-    if text[0] not in "+-.0123456789":
-        return text
-    if _INT.fullmatch(text):
-        return int(text.replace("_", ""))
-    if _HEX.fullmatch(text):
-        return int(text, 16)
-    if _OCTAL.fullmatch(text):
-        return int(text.replace("o", ""), 8)
-    if _FLOAT.fullmatch(text):
-        number = float(text.replace("_", ""))
-        return number if abs(number) < 1e300 else text
-    return text
 
 
 def _plain(root: _Node | None, spans: dict[str, tuple[Span, Span]]) -> Any:
