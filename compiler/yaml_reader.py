@@ -260,8 +260,8 @@ class _Reader:
             self._key(parent, event.value, span)
             return
         value = plain_value(event.value) if not event.style and event.implicit[0] else event.value
-        if start == end and parent is not None and parent.key_span is not None:
-            span = parent.key_span
+        if start == end and parent is not None:  # nothing is written: its key, or its dash, stands for it
+            span = parent.key_span or self._span(*_visible(self.text, max(start - 1, 0)))
         node = _Node(value, span, {}, 1)
         if event.anchor:
             self.anchors[event.anchor] = node

@@ -70,8 +70,20 @@ def test_values_are_what_people_mean(text: str, values: object) -> None:
         ("a: |\n  x\n\n\nb: 1\n", "/a", "1:1-1:2", "1:4-2:4"),
         ("a: &x v\nb: *x\n", "/b", "2:1-2:2", "2:4-2:6"),
         ("a:\nb: 1\n", "/a", "1:1-1:2", "1:1-1:2"),
+        ("a:\n  - # none\n  - b\n", "/a/0", "2:3-2:4", "2:3-2:4"),
     ],
-    ids=["block", "item", "emoji_before", "bom_and_crlf", "escaped_key", "mapping", "literal", "alias", "no_value"],
+    ids=[
+        "block",
+        "item",
+        "emoji_before",
+        "bom_and_crlf",
+        "escaped_key",
+        "mapping",
+        "literal",
+        "alias",
+        "no_value",
+        "no_item",
+    ],
 )
 @pytest.mark.usefixtures("_loader")
 def test_every_value_has_its_place(text: str, pointer: str, key: str, value: str) -> None:
