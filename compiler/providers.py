@@ -51,6 +51,15 @@ class KnownModel(NamedTuple):
     reasoning: bool  # takes reasoning_effort
 
 
+class ModelNote(NamedTuple):
+    """What is wrong with a model that people still write."""
+
+    provider: str
+    retired: bool = False
+    instead: str = ""  # its successor in the catalogue
+    cli_only: bool = False  # served to the vendor's own agent, not over its API
+
+
 def _load(name: str) -> dict[str, Any]:
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "catalog", name), encoding="utf-8") as file:
         return {key: value for key, value in json.load(file).items() if key != "$comment"}
@@ -68,6 +77,12 @@ def known_models() -> Mapping[str, KnownModel]:
     """Return the models that the catalogue has, by canonical id."""
     optional = {"cache_read": None, "cache_write": None}
     return {key: KnownModel(id=key, **{**optional, **entry}) for key, entry in _load("models.json").items()}
+
+
+@lru_cache(maxsize=1)
+def model_notes() -> Mapping[str, ModelNote]:
+    """Return what to know of models that the catalogue does not offer, by id."""
+    return {key: ModelNote(**entry) for key, entry in _load("model_notes.json").items()}
 
 
 @lru_cache(maxsize=1)

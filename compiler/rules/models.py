@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from ..cascade import winning
 from ..diagnostics import Diagnostic, Edit, Fix, Severity
 from ..graph import Attribute, Graph, Level, LlmSettings
-from ..providers import KnownProvider, infer_provider, known_model, known_models, known_provider
+from ..providers import (
+    KnownProvider,
+    ModelNote,
+    infer_provider,
+    known_model,
+    known_models,
+    known_provider,
+    model_notes,
+)
 from ..run_config import RunConfig
 from ..source import Span
 from ..suggest import closest
@@ -20,6 +28,20 @@ RULES: tuple[Rule, ...] = (
         "the provider is not known to have this model",
         "A misspelt model is refused by the vendor, after the setup has been paid for. "
         "A name that looks like no known one is only mentioned (info): it may be newer than the catalogue.",
+    ),
+    Rule(
+        "model_deprecated",
+        Severity.WARNING,
+        "a stage asks for a model that its vendor has retired",
+        "The vendor refuses the request: what worked when the pipeline was written fails now.",
+        fix="unsafe",
+    ),
+    Rule(
+        "model_backend_mismatch",
+        Severity.ERROR,
+        "a model cannot be asked in the way that run.yaml asks its provider",
+        "Some models are served to the vendor's own agent only, and an agent serves its own vendor's models only.",
+        config=True,
     ),
     Rule(
         "model_noncanonical",
@@ -75,6 +97,10 @@ def _name(config: RunConfig | None, attribute: Attribute, settings: LlmSettings,
             fix=Fix(f'write "{model}"', (Edit(*_safely(attribute, span, model)),)),
         )
         return
+    found = _mismatch(config, provider, model)
+    if found:
+        yield Diagnostic("model_backend_mismatch", attribute.value_span, found, subject=node)
+        return
     known = known_provider(provider)
     if (
         known is None
@@ -83,17 +109,48 @@ def _name(config: RunConfig | None, attribute: Attribute, settings: LlmSettings,
         or not _is_vendors_own(config, known, model)
     ):
         return
+    note = model_notes().get(model)
+    if note is not None and note.provider == provider:
+        if note.retired:
+            yield _retired(attribute, model, note, node)
+        return
+    hint, severity = _why_unknown(provider, model)
+    message = f'provider "{provider}" is not known to have a model "{model}"; {hint}'
+    yield Diagnostic("model_unknown", attribute.value_span, message, severity, subject=node)
+
+
+def _mismatch(config: RunConfig | None, provider: str, model: str) -> str:
+    declared = None if config is None else config.providers.get(provider)
+    if declared is None or known_provider(provider) is None:
+        return ""
+    note, owner = model_notes().get(model), infer_provider(model)
+    if declared.backend == "cli" and owner not in {None, provider}:
+        return f"\"{model}\" is {owner}'s, and {provider}'s own agent (backend cli) asks no other vendor"
+    if declared.backend == "api" and note is not None and note.provider == provider and note.cli_only:
+        return f'"{model}" is served to {provider}\'s own agent only; use backend: cli, or another model'
+    return ""
+
+
+def _retired(attribute: Attribute, model: str, note: ModelNote, node: str) -> Diagnostic:
+    span = attribute.value.stripped().span()
+    return Diagnostic(
+        "model_deprecated",
+        span,
+        f'"{model}" is no longer served by {note.provider}; its successor is "{note.instead}"',
+        subject=node,
+        fix=Fix(f'write "{note.instead}"', (Edit(*_safely(attribute, span, note.instead)),), safe=False),
+    )
+
+
+def _why_unknown(provider: str, model: str) -> tuple[str, Severity]:
     mine = [each.id for each in known_models().values() if each.provider == provider]
     owner = infer_provider(model)
     near = [each for each in closest(model, mine) if _DIGITS.findall(each) == _DIGITS.findall(model)]
     if owner is not None and owner != provider:
-        hint, severity = f"it is {owner}'s", Severity.WARNING
-    elif near:
-        hint, severity = f"did you mean {listed(near[:2])}?", Severity.WARNING
-    else:
-        hint, severity = "it may be newer than the catalogue", Severity.INFO
-    message = f'provider "{provider}" is not known to have a model "{model}"; {hint}'
-    yield Diagnostic("model_unknown", attribute.value_span, message, severity, subject=node)
+        return f"it is {owner}'s", Severity.WARNING
+    if near:
+        return f"did you mean {listed(near[:2])}?", Severity.WARNING
+    return "it may be newer than the catalogue", Severity.INFO
 
 
 def _safely(attribute: Attribute, span: Span, text: str) -> tuple[Span, str]:

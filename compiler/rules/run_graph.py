@@ -18,6 +18,13 @@ RULES: tuple[Rule, ...] = (
         config=True,
     ),
     Rule(
+        "run_timeout_conflict",
+        Severity.WARNING,
+        "a stage may take longer than the whole run may",
+        "The run is over before the stage's own timeout can end it, so that one of the two numbers has no effect.",
+        config=True,
+    ),
+    Rule(
         "tool_timeout_above_max",
         Severity.WARNING,
         "a tool's own timeout is longer than max_command_timeout_ms",
@@ -82,6 +89,34 @@ def check_timeouts(project: Project) -> Iterator[Diagnostic]:
         yield from _probes(config)
 
 
+def check_wall_clock(project: Project) -> Iterator[Diagnostic]:
+    """run_timeout_conflict: one finding per place."""
+    graph, config = project.graph, project.config
+    wall_ms = None if config is None else config.limits.max_wall_ms
+    if config is None or wall_ms is None:
+        return
+    seen: set[Span] = set()
+    for node, timeouts in graph.timeouts.items():
+        for found in (timeouts.stage_ms, timeouts.command_ms):
+            place = _place_of_timeout(graph, node, found)
+            if found.value > wall_ms and place is not None and place not in seen:
+                seen.add(place)
+                yield Diagnostic(
+                    "run_timeout_conflict",
+                    place,
+                    f"{found.value} ms is longer than limits.max_wall_ms, {wall_ms}: the run would be over first",
+                    subject=node,
+                    related=(Related(config.value_span("/limits/max_wall_ms"), "the run's limit"),),
+                )
+
+
+def _place_of_timeout(graph: Graph, node: str, found: Sourced[int]) -> Span | None:
+    attribute = graph.nodes[node].attributes.get("timeout")
+    if attribute is not None and attribute.key_span == found.origin.span:
+        return attribute.value_span
+    return found.origin.span
+
+
 def _written(graph: Graph, found: Sourced[int]) -> Span | None:
     """Return where a value is written in the graph; None for what comes from run.yaml, or is built in."""
     span = found.origin.span
@@ -114,4 +149,4 @@ def _probes(config: RunConfig) -> Iterator[Diagnostic]:
         )
 
 
-CHECKS: tuple[Check, ...] = (check_people, check_timeouts)
+CHECKS: tuple[Check, ...] = (check_people, check_timeouts, check_wall_clock)
