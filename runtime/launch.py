@@ -10,7 +10,6 @@ from . import interpreter
 from .environment import input_variables
 from .events import Listener, Warned
 from .git import GitError
-from .journal import NO_USAGE
 from .meter import RunMeter
 from .outcome import Outcome
 from .people import AutoApprove, ConsolePeople, FilePeople, Nobody
@@ -112,7 +111,7 @@ class _Run:
         except WorkspaceError as error:
             return Ending("fail", str(error), "structural", "")
         self._workspace = workspace
-        meter = RunMeter(self._clock, plan.limits, usage=NO_USAGE, elapsed_ms=0, paused_ms=0)
+        meter = RunMeter(self._clock, plan.limits)
         world = World(
             clock=self._clock,
             shell=RealShell(self._environment, plan.env_pass),

@@ -1,8 +1,10 @@
 """A human gate: a person chooses among the outgoing edges."""
 
+from collections.abc import Sequence
+
 from ..events import QuestionAnswered, QuestionAsked
 from ..outcome import FailureClass, Outcome
-from ..plan import Edge, HumanWork
+from ..plan import Edge, HumanWork, Node
 from ..world import Answer, Option, Question, World
 from .contract import Report, Visit
 from .prompt import PromptError, render
@@ -25,7 +27,7 @@ def question_of(visit: Visit, text: str) -> Question:
     return Question(
         id=question_id(visit),
         text=text or visit.node.label or visit.node.id,
-        options=tuple(_option(edge) for edge in visit.node.edges),
+        options=tuple(_option(edge) for edge in _choices(visit.node)),
         default=work.default_choice,
         timeout_ms=work.timeout_ms,
     )
@@ -59,6 +61,11 @@ def question_id(visit: Visit) -> str:
     """Return a name for the question that is unique in the run and fit for a file."""
     place = f"{visit.branch.replace('/', '-')}-" if visit.branch else ""
     return f"{place}{visit.node.id}-{visit.overall}-{visit.attempt}"
+
+
+def _choices(node: Node) -> Sequence[Edge]:
+    """Return the edges a person chooses among; one with a condition routes, say, the gate's own failure."""
+    return [edge for edge in node.edges if not edge.when] or node.edges
 
 
 def _option(edge: Edge) -> Option:

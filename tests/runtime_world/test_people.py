@@ -1,0 +1,142 @@
+"""Human gates: who answers, how, and what happens when nobody does."""
+
+import json
+import os
+import pty
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from attractor.runtime.people import ConsolePeople, FilePeople
+from attractor.runtime.real_world import StopSignals
+from attractor.runtime.world import Option, Question
+
+GATE = """
+  gate [shape=hexagon, label="Ship it?"%s]
+  ship [shape=parallelogram, tool_command="true"]
+  hold [shape=parallelogram, tool_command="true"]
+  start -> gate
+  gate -> ship [label="[Y] Yes"]
+  gate -> hold [label="[N] No"]
+  ship -> exit
+  hold -> exit
+"""
+QUESTION = Question(
+    id="gate-1-1",
+    text="Ship it?",
+    options=(Option(target="ship", label="Yes", accelerator="Y"), Option(target="hold", label="No", accelerator="N")),
+    default=None,
+    timeout_ms=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "attribute", "arguments", "expected"),
+    [
+        pytest.param("auto_approve", "", [], "hold", id="the first in order"),
+        pytest.param("auto_approve", ", human.default_choice=ship", [], "ship", id="the default"),
+        pytest.param("console", ", human.default_choice=ship", ["--auto-approve"], "ship", id="asked for on the line"),
+        pytest.param("console", ", human.default_choice=ship", ["--simulate"], "ship", id="a simulation"),
+        pytest.param("file", ', human.default_choice=ship, human.timeout="200ms"', [], "ship", id="nobody in time"),
+    ],
+)
+def test_a_gate_is_answered_without_a_person(pipeline, mode, attribute, arguments, expected) -> None:
+    done = pipeline(GATE % attribute, f"human: {{mode: {mode}}}\n").exec("--quiet", *arguments)
+
+    assert f"{expected}=success" in done.walked()
+
+
+@pytest.mark.parametrize(
+    ("mode", "attribute", "reason"),
+    [
+        pytest.param("file", ', human.timeout="200ms"', "no answer within 0.2 s", id="nobody did"),
+        pytest.param("console", ', human.timeout="200ms"', "no answer within 0.2 s", id="no terminal"),
+    ],
+)
+def test_a_gate_that_nobody_answers_fails_with_its_reason(pipeline, mode, attribute, reason) -> None:
+    done = pipeline(GATE % attribute, f"human: {{mode: {mode}}}\n").exec("--quiet")
+
+    assert 1 == done.code
+    assert reason in done.final["reason"]
+
+
+def test_where_nobody_may_answer_the_gate_fails_and_its_failure_is_routed(pipeline) -> None:
+    body = GATE % "" + 'failed [shape=Msquare, exit_status=fail]\n  gate -> failed [condition="outcome=fail"]'
+    done = pipeline(body, "human: {mode: fail}\n").exec("--quiet")
+
+    assert ["start=success", "gate=fail", "failed=fail"] == done.walked()
+    assert ["No", "Yes"] == done.one("question_asked")["options"]
+    assert "human.mode is fail" in done.one("question_answered")["reason"]
+
+
+def test_the_choice_is_in_the_context_and_in_the_events(pipeline) -> None:
+    done = pipeline(GATE % ", human.default_choice=ship").exec("--quiet", "--auto-approve")
+
+    context = json.loads((done.folder / "checkpoint.json").read_text())["context"]
+    assert ("ship", "Yes") == (context["human.gate.selected"], context["human.gate.label"])
+    assert ["No", "Yes"] == done.one("question_asked")["options"]
+    assert "ship" == done.one("question_answered")["to"]
+
+
+@pytest.mark.parametrize("word", ["Yes", "ship", "Y"], ids=["label", "target", "accelerator"])
+def test_a_scenario_chooses_an_option(pipeline, tmp_path: Path, word: str) -> None:
+    (tmp_path / "s.json").write_text(json.dumps({"version": 1, "nodes": {"gate": {"preferred_label": word}}}))
+    done = pipeline(GATE % "").exec("--quiet", f"--simulate={tmp_path / 's.json'}")
+
+    assert "ship=success" in done.walked()
+
+
+def test_a_scenario_that_chooses_what_is_not_offered_fails(pipeline, tmp_path: Path) -> None:
+    (tmp_path / "s.json").write_text('{"version": 1, "nodes": {"gate": {"preferred_label": "Perhaps"}}}')
+    done = pipeline(GATE % "").exec("--quiet", f"--simulate={tmp_path / 's.json'}")
+
+    assert "chooses 'Perhaps', which is not an option of gate" in done.final["reason"]
+
+
+def test_a_person_answers_through_files(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def answer() -> None:
+        question = tmp_path / "questions/gate-1-1.json"
+        while not question.exists():
+            time.sleep(0.02)
+        asked = json.loads(question.read_text())
+        place = tmp_path / asked["answer_file"]
+        place.write_text('{"choose": "Perhaps"}')
+        time.sleep(0.3)
+        place.write_text(json.dumps({"choose": asked["options"][1]["label"]}))
+
+    person = threading.Thread(target=answer)
+    person.start()
+    with StopSignals() as stop:
+        chosen = FilePeople(tmp_path, told.append).ask(QUESTION, stop)
+    person.join()
+
+    assert "hold" == chosen.target
+    assert "answers/gate-1-1.json" in told[0]
+
+
+def test_a_person_answers_at_the_terminal(tmp_path: Path) -> None:
+    screen, keyboard = pty.openpty()
+    with os.fdopen(keyboard, "r") as stdin, (tmp_path / "out").open("w+") as stdout, StopSignals() as stop:
+        os.write(screen, b"perhaps\nno\n")
+        chosen = ConsolePeople(stdin, stdout).ask(QUESTION, stop)
+        stdout.seek(0)
+        shown = stdout.read()
+    os.close(screen)
+
+    assert "hold" == chosen.target
+    assert "[Y] Yes" in shown
+    assert "'perhaps' is not one of them" in shown
+
+
+def test_a_question_ends_when_the_run_is_stopped(tmp_path: Path) -> None:
+    with StopSignals() as stop:
+        threading.Timer(0.2, stop.cancel, ["enough"]).start()
+        started = time.monotonic()
+        answer = FilePeople(tmp_path, lambda _: None).ask(QUESTION, stop)
+
+    assert ("", "enough") == (answer.target, answer.reason)
+    assert time.monotonic() - started < 2
