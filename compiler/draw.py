@@ -188,5 +188,5 @@ def _arrow_style(arrow: Arrow) -> dict[str, Any]:
 
 def quoted(text: str) -> str:
     """Return `text` as a quoted Graphviz string that shows it letter for letter, lines centred."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\r", "")
+    escaped = text.replace("&", "&amp;").replace("\\", "\\\\").replace('"', '\\"').replace("\r", "")
     return '"' + escaped.replace("\n", "\\n") + '"'

@@ -1,5 +1,7 @@
 """Bad files give one clear error each: no traceback, no output, exit code 1 or 2."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -8,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from attractor.cli.main import main
 
 RUN = "version: 1\ngraph: g.dot\nllm: {defaults: {provider: r, model: m}, providers: {r: {backend: scripted}}}\n"
 GRAPH = 'digraph g { start [shape=Mdiamond] w [prompt="Do"] exit [shape=Msquare] start -> w -> exit }\n'
@@ -33,6 +37,14 @@ def _folder(path: Path) -> None:
     path.mkdir()
 
 
+def _in_this_process(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """The same without the start of an interpreter, for the long tables."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder):
+        code = main(arguments, stdout, stderr)
+    return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
+
+
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "missing": (Path.unlink, "no such file or directory"),
     "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
@@ -51,8 +63,8 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
 def test_a_file_that_cannot_be_read_is_one_error(project: Path, name: str, spoil: str) -> None:
     change, reason = SPOILT[spoil]
     change(project / name)
-    for arguments in (["run.yaml"], ["--check", name]):
-        result = _attractor(project, "compile", *arguments)
+    for run, arguments in ((_attractor, ["run.yaml"]), (_in_this_process, ["--check", name])):
+        result = run(project, "compile", *arguments)
 
         assert (1, "") == (result.returncode, result.stdout)
         assert f"error[source_unreadable] cannot read '{name}': {reason}" in result.stderr
@@ -194,7 +206,7 @@ def test_a_plan_that_is_none_is_one_error_for_every_command_that_reads_plans(tmp
     good.write_bytes(GOLDEN_PLAN.read_bytes())
     bad.write_bytes(change(good.read_bytes()))
     for arguments in (["explain", "bad.json"], ["diff", "good.json", "bad.json"], ["graph", "bad.json", "-o", "g.dot"]):
-        result = _attractor(tmp_path, *arguments)
+        result = _in_this_process(tmp_path, *arguments)
 
         assert (2, "") == (result.returncode, result.stdout)
         assert f"attractor {arguments[0]}: 'bad.json'" in result.stderr
@@ -206,7 +218,7 @@ def test_a_plan_that_is_none_is_one_error_for_every_command_that_reads_plans(tmp
 @pytest.mark.parametrize(("path", "reason"), [("missing.json", "no such file"), (".", "it is a folder")])
 @pytest.mark.parametrize("command", ["explain", "graph"])
 def test_a_plan_that_cannot_be_read_is_one_error(tmp_path: Path, command: str, path: str, reason: str) -> None:
-    result = _attractor(tmp_path, command, path)
+    result = _in_this_process(tmp_path, command, path)
 
     assert 0 != result.returncode
     assert reason in result.stderr
@@ -217,4 +229,4 @@ def test_a_plan_that_cannot_be_read_is_one_error(tmp_path: Path, command: str, p
 def test_an_edited_plan_may_be_looked_at_on_request(tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_bytes(_edited(GOLDEN_PLAN.read_bytes()))
 
-    assert 0 == _attractor(tmp_path, "explain", "plan.json", "--allow-edited").returncode
+    assert 0 == _in_this_process(tmp_path, "explain", "plan.json", "--allow-edited").returncode

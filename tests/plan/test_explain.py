@@ -28,7 +28,8 @@ def _explain(*arguments: str) -> tuple[int, str, str]:
         (MODELS, "implement", "timeouts.command_default_ms",
          "command_default_ms = 120000 ← node attribute default_command_timeout_ms, pipelines/graph.dot:17:67"),
         (MODELS, "review", "command_default_ms",
-         "command_default_ms = 90000 ← run.yaml runtime_policy.default_command_timeout_ms, run.yaml:16:45 (node: unset)"),
+         "command_default_ms = 90000"
+         " ← run.yaml runtime_policy.default_command_timeout_ms, run.yaml:16:45 (node: unset)"),
         (MODELS, "offline", "stage_ms", "stage_ms = 1200000 ← node default timeout, pipelines/graph.dot:13:9"),
         (MODELS, "implement", "model", 'model = "kimi-k2.5" ← stylesheet llm_model, pipelines/graph.dot:9:35'),
         (MODELS, "implement", "llm_model", 'model = "kimi-k2.5" ← stylesheet llm_model, pipelines/graph.dot:9:35'),
