@@ -18,7 +18,7 @@ from .reading import Files
 from .rules import RULES, Rule
 from .source import MAX_SOURCE_BYTES, Source, Span
 from .suggest import did_you_mean
-from .suppressions import Suppression, canonical_rule, suppressions_in_dot, suppressions_in_yaml
+from .suppressions import Index, Suppression, canonical_rule, suppressions_in_dot, suppressions_in_yaml
 
 SPEC: Final = "spec"
 RECOMMENDED: Final = "recommended"
@@ -83,7 +83,8 @@ def settle(
     suppressions += [entry for source in configs for entry in suppressions_in_yaml(source)]
     if suppressions:
         used: set[tuple[Suppression, str]] = set()
-        found = [each for each in found if not _suppressed(each, suppressions, used)]
+        index = Index(suppressions)
+        found = [each for each in found if not _suppressed(each, index, used)]
         found += _about_suppressions(suppressions, used, _rules_that_ran(found, settings, bool(configs)))
     graded = (each._replace(severity=_grade(each, settings)) for each in found)
     return sorted_unique(each for each in graded if each.severity is not None)
@@ -94,20 +95,11 @@ def _grade(found: Diagnostic, settings: Settings) -> Severity | None:
     return (found.severity or Severity.ERROR) if rule is None else settings.severity(rule, found.severity)
 
 
-def _suppressed(found: Diagnostic, suppressions: Iterable[Suppression], used: set[tuple[Suppression, str]]) -> bool:
+def _suppressed(found: Diagnostic, index: Index, used: set[tuple[Suppression, str]]) -> bool:
     rule = RULES_BY_ID.get(found.rule)
-    if rule is None or is_essential(rule):
-        return False
-    line = 0
-    hit = False
-    for entry in suppressions:
-        if entry.comment.source is not found.span.source or all(named.rule != found.rule for named in entry.rules):
-            continue
-        line = line or found.span.position[0]
-        if entry.lines[0] <= line <= entry.lines[1]:
-            used.add((entry, found.rule))
-            hit = True
-    return hit
+    entries = [] if rule is None or is_essential(rule) else index.about(found.rule, found.span)
+    used.update((entry, found.rule) for entry in entries)
+    return bool(entries)
 
 
 def _rules_that_ran(found: Iterable[Diagnostic], settings: Settings, with_config: bool) -> frozenset[str]:

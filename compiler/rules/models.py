@@ -58,7 +58,7 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-_DIGITS = re.compile(r"[0-9]+")
+_DIGITS = r"[0-9]+"
 
 
 def check_names(project: Project) -> Iterator[Diagnostic]:
@@ -145,7 +145,7 @@ def _retired(attribute: Attribute, model: str, note: ModelNote, node: str) -> Di
 def _why_unknown(provider: str, model: str) -> tuple[str, Severity]:
     mine = [each.id for each in known_models().values() if each.provider == provider]
     owner = infer_provider(model)
-    near = [each for each in closest(model, mine) if _DIGITS.findall(each) == _DIGITS.findall(model)]
+    near = [each for each in closest(model, mine) if re.findall(_DIGITS, each) == re.findall(_DIGITS, model)]
     if owner is not None and owner != provider:
         return f"it is {owner}'s", Severity.WARNING
     if near:

@@ -36,11 +36,10 @@ RULES: tuple[Rule, ...] = (
 MAX_COMMANDS = 200  # that bash is asked about in one run
 
 _OTHER_NAMES = ("command", "script", "cmd")
-_LEAVES = re.compile(
-    r"(?<![\w./-])(?:(?:cd|pushd)[ \t]++(?:--[ \t]++)?|git[ \t]++-C[ \t]*+)[\"']?(?P<path>/[^\s\"';&|)]*+)"
-)
-_SAYS = re.compile(r"^[^\n:]*+: (?:-c: )?line (?P<line>[0-9]{1,9}+): (?P<what>.*+)$", re.MULTILINE)
-_TOKEN = re.compile(r"near unexpected token [`'](?P<token>[^\s']++)'")
+# Compiled where they are used: most pipelines have few tool nodes, and nothing to find in them.
+_LEAVES = r"(?<![\w./-])(?:(?:cd|pushd)[ \t]++(?:--[ \t]++)?|git[ \t]++-C[ \t]*+)[\"']?(?P<path>/[^\s\"';&|)]*+)"
+_SAYS = r"^[^\n:]*+: (?:-c: )?line (?P<line>[0-9]{1,9}+): (?P<what>.*+)$"
+_NEAR = r"near unexpected token [`'](?P<token>[^\s']++)'"
 
 
 def check_commands(project: Project) -> Iterator[Diagnostic]:
@@ -51,7 +50,7 @@ def check_commands(project: Project) -> Iterator[Diagnostic]:
         if command is None or not command.text.strip():
             yield _required(nodes[id_])
             continue
-        for match in _LEAVES.finditer(command.text):
+        for match in re.finditer(_LEAVES, command.text) if "/" in command.text else ():
             yield Diagnostic(
                 "tool_command_abs_path",
                 command.value.span(*match.span("path")),
@@ -103,7 +102,7 @@ def _skipped(command: Attribute, left: int, too_many: bool) -> Diagnostic:
 
 
 def _unreadable(command: MappedText, said: str) -> Diagnostic:
-    match = _SAYS.search(said)
+    match = re.search(_SAYS, said, re.MULTILINE)
     what = match["what"].strip() if match else (said.strip().splitlines() or ["bash cannot read this command"])[0]
     line = int(match["line"]) if match else 1
     return Diagnostic("tool_command_syntax", _place(command, line, what), f"bash cannot read this command: {what}")
@@ -117,7 +116,7 @@ def _place(command: MappedText, line: int, what: str) -> Span:
         line -= 1
     start = sum(len(each) + 1 for each in lines[: line - 1])
     text = lines[line - 1]
-    token = _TOKEN.search(what)
+    token = re.search(_NEAR, what)
     if token is not None and text.count(token["token"]) == 1:
         at = start + text.index(token["token"])
         return command.span(at, at + len(token["token"]))

@@ -40,7 +40,7 @@ _ADVICE: Mapping[tuple[Kind, str], str] = {
     (Kind.FAN_IN, "error_policy"): "the component that fans out has it",
     (Kind.PARALLEL, "merge"): "the tripleoctagon that joins the branches has it",
 }
-_BEHIND_ID = re.compile(r"\s*+(?:(?P<open>\[)(?P<close>\s*+\])?|(?=[A-Za-z_;}]|\Z))")
+_BEHIND_ID = r"\s*+(?:(?P<open>\[)(?P<close>\s*+\])?|(?=[A-Za-z_;}]|\Z))"
 
 
 def check_kinds(project: Project) -> Iterator[Diagnostic]:
@@ -83,7 +83,7 @@ def check_start_shape(project: Project) -> Iterator[Diagnostic]:
 def _shape_fix(node: Node, shape: str) -> Fix | None:
     """Insert the shape into the node's brackets, or with new ones; None where a comment stands between."""
     source, at = node.span.source, node.span.end
-    behind = _BEHIND_ID.match(source.text, at)
+    behind = re.compile(_BEHIND_ID).match(source.text, at)
     if behind is None:
         return None
     if behind["open"]:

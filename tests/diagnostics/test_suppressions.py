@@ -1,9 +1,13 @@
 """Suppression comments: where they hold, and what is not one."""
 
+import time
+
 import pytest
 
+from attractor.compiler.diagnostics import Diagnostic
+from attractor.compiler.settings import Settings, settle
 from attractor.compiler.source import Source
-from attractor.compiler.suppressions import suppressions_in_dot, suppressions_in_yaml
+from attractor.compiler.suppressions import Index, suppressions_in_dot, suppressions_in_yaml
 
 
 def _dot(text: str) -> list[tuple[tuple[str, ...], tuple[int, int]]]:
@@ -77,3 +81,33 @@ def test_a_suppression_knows_its_comment_and_each_word() -> None:
     assert "// attractor: ignore[one, two] since" == found.comment.text
     assert ["one", "two"] == [named.span.text for named in found.rules]
     assert not found.own_line
+
+
+def test_a_byte_order_mark_moves_no_comment() -> None:
+    (found,) = suppressions_in_yaml(Source("run.yaml", "\ufeffa: '#'\nb: 1 # attractor: ignore[x]\n"))
+
+    assert ("# attractor: ignore[x]", (2, 2)) == (found.comment.text, found.lines)
+
+
+def test_the_index_finds_what_speaks_of_a_line_and_nothing_else() -> None:
+    lines = ["// attractor: ignore[a]", 'x [p="1', '2"] // attractor: ignore[a, b]', "y", "z // attractor: ignore[a]"]
+    source = Source("g.dot", "\n".join(lines))
+    found = suppressions_in_dot(source)
+    index = Index(found)
+
+    def about(rule: str, line: int) -> list[int]:
+        start = source.line_starts[line - 1]
+        return [found.index(entry) for entry in index.about(rule, source.span(start, start + 1))]
+
+    assert [[], [0, 1], [0, 1], [], [2]] == [about("a", line) for line in range(1, 6)]
+    assert [[], [1], [1], [], []] == [about("b", line) for line in range(1, 6)]
+    assert [] == about("c", 2)
+
+
+def test_many_suppressions_cost_no_more_than_they_are() -> None:
+    source = Source("g.dot", "x // attractor: ignore[attr_legacy_alias]\n" * 20_000)
+    found = [Diagnostic("attr_legacy_alias", source.span(at, at + 1), "m") for at in source.line_starts[:-1]]
+    begin = time.perf_counter()
+
+    assert [] == settle(found, Settings(), [source])
+    assert time.perf_counter() - begin < 10
