@@ -7,11 +7,12 @@ exit codes: 0 clean or warnings only, 1 errors (or warnings with --strict), 2 us
 """
 
 import argparse
+import gc
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TextIO
 
-from attractor.compiler.compile import Compilation, Request, compile_pipeline, plan_of
+from attractor.compiler.compile import Compilation, Request, collector_off, compile_pipeline, plan_of
 from attractor.compiler.diagnostics import Diagnostic, Severity, sorted_unique
 from attractor.compiler.locate import graph_named_by
 from attractor.compiler.reading import Files
@@ -47,6 +48,13 @@ class Checked(NamedTuple):
 
 
 def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
+    with collector_off():
+        code = _run(arguments, stdout, stderr)
+        gc.freeze()  # the process is about to end: nobody need walk over all that was made
+    return code
+
+
+def _run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
     problem = _misuse(arguments)
     if problem:
         stderr.write(f"attractor compile: {problem}\n")

@@ -1,12 +1,15 @@
 """`attractor`: one lazy subcommand per module, so that a command pays only for what it uses."""
 
 import argparse
+import gc
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import partial
 from io import TextIOWrapper
+from types import ModuleType
 from typing import NamedTuple, TextIO
 
 
@@ -65,17 +68,39 @@ def _run(argv: Sequence[str], command: Command, stdout: TextIO, stderr: TextIO) 
     for stream in (stdout, stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a letter is no reason to stop
-    module = importlib.import_module(f".{command.module}", __package__)
-    parser = argparse.ArgumentParser(prog=f"attractor {argv[0]}", description=module.__doc__, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-    module.configure(parser)
+    collects = gc.isenabled()
+    gc.disable()
     try:
-        arguments = parser.parse_args(argv[1:])
+        module = importlib.import_module(f".{command.module}", __package__)
+        arguments = _arguments(argv, module)
     except SystemExit as end:  # argparse: 0 after --help, 2 after a wrong argument
         return int(end.code or 0)
+    finally:
+        gc.freeze()  # what starting up makes stays: the collector need never look at it
+        if collects:
+            gc.enable()
     code = int(module.run(arguments, stdout, stderr))
     stdout.flush()
     return code
+
+
+def _arguments(argv: Sequence[str], module: ModuleType) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog=f"attractor {argv[0]}",
+        description=module.__doc__,
+        allow_abbrev=False,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_columns()),
+    )
+    module.configure(parser)
+    return parser.parse_args(argv[1:])
+
+
+def _columns() -> int:
+    """Return how wide help may be; argparse would load shutil to find out, at every start."""
+    try:
+        return min(max(os.get_terminal_size().columns, 60), 120)
+    except OSError:
+        return 100
 
 
 def _front_page(argv: Sequence[str], stdout: TextIO, stderr: TextIO) -> int:

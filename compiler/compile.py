@@ -54,18 +54,18 @@ def plan_of(compilation: Compilation) -> Plan:
 
     config, unit = compilation.config, compilation.unit
     assert config is not None and unit is not None  # noqa: S101, PT018 - else there would be errors
-    with _no_collector():
+    with collector_off():
         return lower(unit, config, compilation.scripts, compilation.library.contents)
 
 
 def compile_pipeline(request: Request, files: Files, shell: Shell | None) -> Compilation:
     """Check one pipeline. All syntax errors come first, then everything about the parts that could be read."""
-    with _no_collector():
+    with collector_off():
         return _Compiler(request, files, shell).compile()
 
 
 @contextmanager
-def _no_collector() -> Iterator[None]:
+def collector_off() -> Iterator[None]:
     """Keep the garbage collector out: a compile makes many values and no cycles."""
     enabled = gc.isenabled()
     gc.disable()
