@@ -83,4 +83,5 @@ def _drawn(graph: Any, form: str, stderr: TextIO) -> bytes | None:
     if result.returncode != 0:
         stderr.write(f"attractor graph: dot failed: {result.stderr.decode('utf-8', 'replace').strip()[:500]}\n")
         return None
-    return result.stdout
+    picture: bytes = result.stdout
+    return picture
