@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from .bounded import Bounded
 from .diagnostics import Diagnostic, Edit, Fix, Severity
 from .graph import Clause
 from .source import MappedText, Span
@@ -49,7 +50,7 @@ def parse_condition(text: MappedText) -> tuple[tuple[Clause, ...], list[Diagnost
         return (), []
     parser = _Parser(text)
     clauses = parser.clauses()
-    return (() if parser.unclear else tuple(clauses)), parser.found
+    return (() if parser.unclear else tuple(clauses)), parser.found.all()
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -69,7 +70,9 @@ class _Parser:
         self.text = text
         self.tokens = _tokens(text.text)
         self.at = 0
-        self.found: list[Diagnostic] = []
+        self.nothing_but_joins = all(token.kind in {"join", "end"} for token in self.tokens)
+        self.found = Bounded()
+        self.reported_joins: set[int] = set()
         self.unclear = False
 
     @property
@@ -92,7 +95,7 @@ class _Parser:
         unclear: bool = False,
     ) -> None:
         fix = Fix(title, tuple(Edit(self.span(*edit[:2]), self._escaped(edit[2])) for edit in edits)) if edits else None
-        self.found.append(Diagnostic(rule, self.span(start, end), message, severity, help=help, fix=fix))
+        self.found.add(Diagnostic(rule, self.span(start, end), message, severity, help=help, fix=fix))
         self.unclear = self.unclear or unclear
 
     def _escaped(self, text: str) -> str:
@@ -118,19 +121,17 @@ class _Parser:
         """Report that no clause stands here; a join with none on both sides is reported once."""
         at = joined if joined >= 0 else self.at
         token = self.tokens[at]
-        if token.kind == "end" or any(found.span.start == self.text.offset(token.start) for found in self.found):
+        if token.kind == "end" or at in self.reported_joins:
             return
-        if all(each.kind in {"join", "end"} for each in self.tokens):
-            self.report(
-                "cond_empty_clause", token.start, token.end, f"no clause stands beside `{token.text}`", unclear=True
-            )
+        self.reported_joins.add(at)
+        message = f"a clause is missing beside `{token.text}`"
+        if self.nothing_but_joins:
+            self.report("cond_empty_clause", token.start, token.end, message, unclear=True)
             return
         start = self.tokens[at - 1].end if at else token.start
         end = token.end if at else self.tokens[at + 1].start
-        message = f"a clause is missing beside `{token.text}`"
-        self.report(
-            "cond_empty_clause", token.start, token.end, message, (start, end, ""), title=f"take out `{token.text}`"
-        )
+        edit = (start, end, "")
+        self.report("cond_empty_clause", token.start, token.end, message, edit, title=f"take out `{token.text}`")
 
     def _join(self) -> bool:
         """Read what joins two clauses; False at the end."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from .attributes import aliases
+from .bounded import Bounded
 from .comma_list import split_words
 from .condition import parse_condition
 from .diagnostics import Diagnostic, Related, Severity
@@ -35,7 +36,7 @@ def build_graph(document: Document, source: Source) -> tuple[Graph, list[Diagnos
     """Return the graph that `document` means, and what its statements, conditions and stylesheet have wrong."""
     builder = _Builder(source)
     builder.read(document.body)
-    return builder.graph(document), builder.found
+    return builder.graph(document), builder.found.all()
 
 
 class _Scope:
@@ -76,7 +77,7 @@ class _Draft:
 class _Builder:
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.found: list[Diagnostic] = []
+        self.found = Bounded()
         self.aliases = {scope: aliases(scope) for scope in ("graph", "node", "edge")}
         self.drafts: dict[str, _Draft] = {}
         self.edges: list[Edge] = []
@@ -130,7 +131,7 @@ class _Builder:
         )
         message = f"{same} is set twice; keep one of them"
         related = (Related(first.key_span, "first set here"),)
-        self.found.append(Diagnostic("duplicate_attribute", again, message, subject=first.key, related=related))
+        self.found.add(Diagnostic("duplicate_attribute", again, message, subject=first.key, related=related))
 
     def _graph_attributes(self, statement: AttributeStatement) -> None:
         attributes = self.scope.attributes
@@ -146,7 +147,7 @@ class _Builder:
             return defaults
         message = f"more than {MAX_DEFAULTS} defaults for every {statement.scope}; these are not read"
         span = statement.attributes[0].key_span.to(statement.attributes[-1].value_span)
-        self.found.append(Diagnostic("dot_limit", span, message))
+        self.found.add(Diagnostic("dot_limit", span, message))
         return before
 
     # Nodes
@@ -174,7 +175,7 @@ class _Builder:
         what = f"; {', '.join(changed[:3])} of the first statement no longer holds" if changed else ""
         message = f'node "{name.text}" has attributes in two statements, which are merged{what}'
         related = (Related(first, "first declared here"),)
-        self.found.append(Diagnostic("duplicate_node", name.span, message, subject=name.text, related=related))
+        self.found.add(Diagnostic("duplicate_node", name.span, message, subject=name.text, related=related))
 
     def _draft(self, name: Name) -> _Draft:
         draft = self.drafts.get(name.text)
@@ -207,7 +208,7 @@ class _Builder:
         for word in split_words(attribute.value):
             if _CLASS_NAME.fullmatch(word.text) is None:
                 message = f"no selector can match the class `{word.text}`: classes are small letters, digits and `-`"
-                self.found.append(Diagnostic("style_bad_class_name", word.span(), message, Severity.WARNING))
+                self.found.add(Diagnostic("style_bad_class_name", word.span(), message, Severity.WARNING))
         return names
 
     # Edges
@@ -231,7 +232,7 @@ class _Builder:
         at = attribute.value_span.start
         if at not in self.conditions:
             self.conditions[at], found = parse_condition(attribute.value)
-            self.found += found
+            self.found.extend(found)
         return self.conditions[at], True
 
     # The whole
@@ -245,7 +246,7 @@ class _Builder:
             incoming[edge.target].append(edge)
         sheet = self.root.attributes.get("model_stylesheet")
         if sheet is not None:
-            self.found += parse_stylesheet(sheet.value)[1]
+            self.found.extend(parse_stylesheet(sheet.value)[1])
         return Graph(
             source=self.source,
             name=document.name.text,

@@ -4,12 +4,14 @@ import re
 from typing import NamedTuple
 
 from .attributes import aliases, specs
+from .bounded import Bounded
 from .diagnostics import Diagnostic, Edit, Fix, Related
 from .graph import Attribute, Level
 from .source import MappedText, Span
 from .suggest import did_you_mean
 
 PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort", "max_tokens", "agent_mode")
+MAX_WRITTEN_OUT = 10_000  # characters that a fix may write for several selectors of one rule
 _OTHER_NAMES = {"model": "llm_model", "provider": "llm_provider"}
 
 # A value may hold colons (`summary:high`), but not end with one: `a: b c: d` lacks a semicolon.
@@ -50,14 +52,14 @@ def parse_stylesheet(text: MappedText) -> tuple[tuple[StyleRule, ...], list[Diag
     parser = _Parser(text)
     while parser.token.kind != "end":
         parser.rule()
-    return tuple(parser.rules), parser.found
+    return tuple(parser.rules), parser.found.all()
 
 
 class _Parser:
     def __init__(self, text: MappedText) -> None:
         self.text = text
         self.rules: list[StyleRule] = []
-        self.found: list[Diagnostic] = []
+        self.found = Bounded()
         self.tokens = self._read_tokens()
         self.at = 0
 
@@ -94,7 +96,7 @@ class _Parser:
     ) -> None:
         span = self.text.span
         fix = Fix(title, tuple(Edit(span(*edit[:2]), edit[2]) for edit in edits)) if edits else None
-        self.found.append(Diagnostic(rule, span(start, end), message, help=help, fix=fix, related=related))
+        self.found.add(Diagnostic(rule, span(start, end), message, help=help, fix=fix, related=related))
 
     # Rules and selectors
 
@@ -104,7 +106,7 @@ class _Parser:
         if opened.kind != "{":
             return
         self.at += 1
-        declarations = self._declarations(opened)
+        declarations = tuple(self._declarations(opened))
         if not declarations and self.tokens[self.at - 1].kind == "}" and self.tokens[self.at - 2] is opened:
             start = selectors[0].start if selectors else opened.start
             end = self.tokens[self.at - 1].end
@@ -113,7 +115,7 @@ class _Parser:
         for selector in selectors:
             parsed = self._selector(selector)
             if parsed is not None:
-                self.rules.append(parsed._replace(declarations=tuple(declarations)))
+                self.rules.append(parsed._replace(declarations=declarations))
 
     def _selectors(self) -> list[_Token]:
         """Read up to `{`, which is missing when the next token is none."""
@@ -152,7 +154,7 @@ class _Parser:
         start, end = selectors[0].start, selectors[-1].end
         body_end = self.text.text.find("}", self.token.start)
         edits: tuple[tuple[int, int, str], ...] = ()
-        if body_end >= 0:
+        if 0 <= body_end and len(selectors) * (body_end - self.token.start) <= MAX_WRITTEN_OUT:
             body = self.text.span(self.token.start, body_end + 1).text
             edits = ((start, end, f" {body} ".join(token.text for token in selectors)),)
         message = "a rule has one selector; write one rule for each"

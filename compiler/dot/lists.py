@@ -164,8 +164,9 @@ def read_assignment(lexer: Lexer, start: int, end: int, key: str) -> Assignment 
         fix = findings.fix("write `=`", (lexer.start, lexer.end, "="))
         findings.report("dot_unexpected_token", lexer.start, lexer.end, "attributes are written `key=value`", fix=fix)
     elif lexer.kind != "equals":
-        message = f"the attribute {shown(key)} has no value; write {key}=.."
-        findings.report("dot_empty_value", start, end, message, subject=key)
+        if _KEY.fullmatch(key):  # else it is reported already
+            message = f"the attribute {shown(key)} has no value; attributes are written `key=value`"
+            findings.report("dot_empty_value", start, end, message, subject=key)
         lexer.whole = False
         return None
     after = lexer.end

@@ -71,13 +71,13 @@ class Names:
             start, end = places[0]
             self.findings.report(rule, start, end, message, fix=Fix(title, edits, new == text), subject=text)
 
-    def graph_name(self, lexer: Lexer) -> Name:
-        """Read the name behind `digraph`."""
+    def graph_name(self, lexer: Lexer, keyword: int) -> Name:
+        """Read the name behind `digraph`, which stands at `keyword`."""
         findings, start, end = self.findings, lexer.start, lexer.end
         if lexer.kind not in {"word", "odd", "quote"}:
             at = lexer.previous_end
             fix = findings.fix("name it `pipeline`", (at, at, " pipeline"))
-            findings.report("dot_graph_name", at - len("digraph"), at, "the graph needs a name", fix=fix)
+            findings.report("dot_graph_name", keyword, at, "the graph needs a name", fix=fix)
             return Name("", findings.source.span(at, at))
         text = lexer.word
         if lexer.kind == "quote":

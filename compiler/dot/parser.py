@@ -62,8 +62,9 @@ class _Parser:
             findings.report("dot_not_digraph", lexer.start, lexer.end, message, fix=fix)
             if not keyword:
                 return None
+        start = lexer.start
         lexer.advance()
-        return self.names.graph_name(lexer)
+        return self.names.graph_name(lexer, start)
 
     def _skip_to_header(self) -> bool:
         """Report text before the graph, and go to the graph if there is one."""
