@@ -4,7 +4,7 @@ An outcome is looked at as a set of words, because a stage can end only with the
 may hold any text, the empty one when it was never set.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..graph import Clause
@@ -64,13 +64,15 @@ def contradiction(condition: Sequence[Clause]) -> tuple[Clause, Clause] | None:
     return None
 
 
-def words_that_fit(needs: Needs, domain: Iterable[str]) -> frozenset[str]:
+def words_that_fit(needs: Needs, domain: frozenset[str]) -> frozenset[str]:
     """Return the words of `domain` with which the part of `needs` about the outcome holds."""
     need = needs.get(OUTCOME)
-    return frozenset(domain) if need is None else frozenset(word for word in domain if need.allows(word))
+    if need is None:
+        return domain
+    return domain - need.differs if need.equal is None else domain & {need.equal}
 
 
-def overlap(one: Needs, other: Needs, domain: Iterable[str]) -> frozenset[str]:
+def overlap(one: Needs, other: Needs, domain: frozenset[str]) -> frozenset[str]:
     """Return the outcomes of `domain` with which both can hold at once; none when they exclude each other."""
     for key in one.keys() & other.keys():
         if key != OUTCOME and _exclude_each_other(one[key], other[key]):
@@ -78,7 +80,7 @@ def overlap(one: Needs, other: Needs, domain: Iterable[str]) -> frozenset[str]:
     return words_that_fit(one, words_that_fit(other, domain))
 
 
-def implies(one: Needs, other: Needs, domain: Iterable[str]) -> bool:
+def implies(one: Needs, other: Needs, domain: frozenset[str]) -> bool:
     """Whether `other` holds wherever `one` does, for outcomes of `domain`."""
     if not words_that_fit(one, domain) <= words_that_fit(other, domain):
         return False

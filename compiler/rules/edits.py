@@ -6,8 +6,8 @@ from ..diagnostics import Edit
 from ..graph import Edge, Graph, Level
 from ..source import Span
 
-_BLANKS = re.compile(r"[ \t\r\n]*+")
-_LIST = re.compile(r"""\[(?:[^\]"]|"(?:[^"\\]|\\[\s\S])*+")*+\]""")
+_LIST = r"""\[(?:[^\]"]|"(?:[^"\\]|\\[\s\S])*+")*+\]"""  # compiled when a fix needs it, which is rare
+_BLANKS = " \t\r\n"
 
 
 def stands_alone(graph: Graph, edge: Edge) -> bool:
@@ -28,7 +28,7 @@ def with_condition(graph: Graph, edge: Edge, condition: str) -> Edit | None:
         at = min(found.key_span.start for found in own)
         return Edit(graph.source.span(at, at), f'condition="{condition}", ')
     at = edge.target_span.end
-    if graph.source.text[_end_of_blanks(graph, at)] == "[":
+    if graph.source.text.startswith("[", _end_of_blanks(graph, at)):
         return None
     return Edit(graph.source.span(at, at), f' [condition="{condition}"]')
 
@@ -41,7 +41,7 @@ def without_statement(graph: Graph, edge: Edge) -> Edit | None:
     start, end = edge.source_span.start, edge.target_span.end
     at = _end_of_blanks(graph, end)
     if text[at : at + 1] == "[":
-        block = _LIST.match(text, at)
+        block = re.compile(_LIST).match(text, at)
         if block is None or any(sign in block[0] for sign in ("//", "/*")):
             return None
         end = block.end()
@@ -70,8 +70,10 @@ def without_attribute(graph: Graph, edge: Edge, key: str) -> Edit | None:
 
 
 def _end_of_blanks(graph: Graph, at: int) -> int:
-    blanks = _BLANKS.match(graph.source.text, at)
-    return blanks.end() if blanks else at
+    text = graph.source.text
+    while at < len(text) and text[at] in _BLANKS:
+        at += 1
+    return at
 
 
 def _with_its_line(span: Span) -> Span:

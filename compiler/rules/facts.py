@@ -7,6 +7,7 @@ from ..attributes import read_bool, read_str, specs
 from ..condition import OUTCOMES
 from ..graph import Attribute, Attributes, Edge, Graph, Kind
 from ..source import Span
+from ..suggest import closest
 from .registry import Project
 
 WORKING = frozenset({Kind.CODERGEN, Kind.TOOL, Kind.HUMAN, Kind.PARALLEL, Kind.FAN_IN, Kind.MANAGER})
@@ -64,6 +65,23 @@ def some(words: Sequence[str], most: int = 4) -> str:
 def domain_of(project: Project, node: str) -> frozenset[str]:
     """Return the outcome words with which the edges of `node` may have to deal."""
     return project.analysis.domains.get(node, _ANY)
+
+
+class Nearby:
+    """Known words near unknown ones, while that costs little: each question looks at every known word."""
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self._known = tuple(known)
+        self._left = 100_000  # comparisons
+
+    def closest(self, word: str) -> list[str]:
+        """Return the one or two words that `word` may have meant."""
+        self._left -= len(self._known)
+        return closest(word, self._known, 2) if self._left > -len(self._known) else []
+
+    @staticmethod
+    def hint(near: Sequence[str]) -> str:
+        return f"did you mean {listed(near)}?" if near else ""
 
 
 def closed_loops(analysis: Analysis) -> list[frozenset[str]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ..diagnostics import Diagnostic, Fix, Related, Severity
 from ..graph import Edge, Kind, Restart, Route
-from .conjunctions import needs_of, words_that_fit
+from .conjunctions import OUTCOME, needs_of, words_that_fit
 from .edits import with_condition
 from .facts import condition_span, domain_of, is_failure_exit, is_success_exit, kind_of, value_span, word
 from .regions import region_of
@@ -72,12 +72,16 @@ _GUARD = ("context.failure_class", "=", "transient_infra")
 def _takes(edge: Edge, outcome: str) -> bool:
     """Whether the condition of `edge` can hold when the outcome is `outcome`; true for one that has not been read."""
     needs = needs_of(edge.condition)
-    return needs is not None and bool(words_that_fit(needs, {outcome}))
+    return needs is not None and bool(words_that_fit(needs, frozenset({outcome})))
 
 
 def _is_about_failure(edge: Edge) -> bool:
     """Whether `edge` is taken after failures and not after success."""
     return bool(edge.condition) and _takes(edge, "fail") and not _takes(edge, "success")
+
+
+def _takes_every_failure(edge: Edge) -> bool:
+    return _takes(edge, "fail") and all(clause.key == OUTCOME for clause in edge.condition)
 
 
 def _routes_failure(project: Project, node: str) -> bool:
@@ -133,19 +137,16 @@ def check_exits(project: Project) -> Iterator[Diagnostic]:
     """terminal_condition_edge, failure_routes_to_success_exit."""
     graph = project.graph
     knows_failure_exits = any(is_failure_exit(graph, exit_) for exit_ in project.analysis.exits)
-    for exit_ in project.analysis.exits:
-        if is_failure_exit(graph, exit_):
+    for source, routes in graph.routes.items():
+        ending = [route for route in routes if is_success_exit(graph, route.edge.target)]
+        if not ending:
             continue
-        sources = dict.fromkeys(edge.source for edge in graph.incoming[exit_])
-        for source in sources:
-            routes = graph.routes.get(source, ())
-            for route in routes:
-                if route.edge.target != exit_:
-                    continue
-                if route.kind == "then" and kind_of(graph, source) in _WORKING_ALONE:
-                    yield _plain_edge_to_exit(project, route.edge)
-                elif not knows_failure_exits and "fail" in domain_of(project, source):
-                    yield from _failure_to_exit(route, [other.edge for other in routes if other.kind == "if"])
+        caught = any(other.kind == "if" and _takes_every_failure(other.edge) for other in routes)
+        for route in ending:
+            if route.kind == "then" and kind_of(graph, source) in _WORKING_ALONE:
+                yield _plain_edge_to_exit(project, route.edge)
+            elif not knows_failure_exits and "fail" in domain_of(project, source):
+                yield from _failure_to_exit(route, caught)
 
 
 def _plain_edge_to_exit(project: Project, edge: Edge) -> Diagnostic:
@@ -159,28 +160,25 @@ def _plain_edge_to_exit(project: Project, edge: Edge) -> Diagnostic:
     )
 
 
-def _failure_to_exit(route: Route, conditional: list[Edge]) -> Iterator[Diagnostic]:
+def _failure_to_exit(route: Route, caught: bool) -> Iterator[Diagnostic]:
+    """Report an edge that is about failures, and an `else` edge that takes them.
+
+    Args:
+        caught: another edge takes every failure before the `else` edge is tried.
+    """
     edge = route.edge
-    help_ = f'lead it to an exit of its own, such as `failed [shape=Msquare, exit_status=fail]`, not to "{edge.target}"'
     if route.kind == "if" and _is_about_failure(edge):
-        yield Diagnostic(
-            "failure_routes_to_success_exit",
-            condition_span(edge),
-            f'when "{edge.source}" has failed this edge ends the run at "{edge.target}", which reports success',
-            subject=edge.name,
-            help=help_,
+        severity, place = None, condition_span(edge)
+        message = f'when "{edge.source}" has failed this edge ends the run at "{edge.target}", which reports success'
+    elif route.kind == "else" and not caught:
+        severity, place = Severity.WARNING, edge.span
+        message = (
+            f'a failed "{edge.source}" takes this edge too, as it has no condition; "{edge.target}" reports success'
         )
-    elif route.kind == "else" and not any(
-        _takes(other, "fail") and all(clause.key == "outcome" for clause in other.condition) for other in conditional
-    ):
-        yield Diagnostic(
-            "failure_routes_to_success_exit",
-            edge.span,
-            f'a failed "{edge.source}" takes this edge too, as it has no condition; "{edge.target}" reports success',
-            Severity.WARNING,
-            subject=edge.name,
-            help=help_,
-        )
+    else:
+        return
+    help_ = f'lead it to an exit of its own, such as `failed [shape=Msquare, exit_status=fail]`, not to "{edge.target}"'
+    yield Diagnostic("failure_routes_to_success_exit", place, message, severity, subject=edge.name, help=help_)
 
 
 def check_failure_classes(project: Project) -> Iterator[Diagnostic]:

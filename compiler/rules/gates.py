@@ -104,7 +104,8 @@ _PASSIVE = {
     Kind.CONDITIONAL: "a conditional node, which only passes an outcome on",
     Kind.PARALLEL: "a fan-out, whose join decides",
 }
-_STEPS = 1_000_000  # edges that the search for ways back may follow in one graph
+_AT_WORK = WORKING - {Kind.PARALLEL}
+_MOST_NODES = 1_000_000  # that the searches for ways back may look at in one graph
 
 
 def gates_of(graph: Graph) -> list[str]:
@@ -268,25 +269,22 @@ def _dominators_of_all(project: Project, nodes: Sequence[str]) -> frozenset[str]
 
 def check_way_back(project: Project) -> Iterator[Diagnostic]:
     """gate_not_reentrant, retry_target_no_progress."""
-    graph, analysis = project.graph, project.analysis
-    ways_from: dict[str, frozenset[str]] = {}
-    idle_from: dict[str, frozenset[str]] = {}
-    steps = 0
+    graph = project.graph
+    ahead_of: dict[str, _Ahead] = {}
+    inside = region_of(project)
+    looked_at = 0
     for gate in gates_of(graph):
         jump = _resolved(graph, gate)
-        if jump is None or jump.target == gate or kind_of(graph, gate) not in WORKING:
+        if jump is None or jump.target == gate or gate in inside or kind_of(graph, gate) not in WORKING:
             continue
         target = jump.target
-        if target not in ways_from:
-            steps += len(graph.edges)
-            if steps > _STEPS:
-                yield Diagnostic(
-                    "check_skipped", _gate_span(graph, gate), "too many goal gates to look for the way back to each"
-                )
-                return
-            ways_from[target] = flow.reachable(analysis.successors, [target])
-            idle_from[target] = _reached_idly(project, target)
-        if gate not in ways_from[target]:
+        ahead = ahead_of.setdefault(target, _Ahead(project.analysis.successors, target))
+        looked_at += ahead.look_for(gate)
+        if looked_at > _MOST_NODES:
+            message = "too many goal gates to look for the way back to each"
+            yield Diagnostic("check_skipped", _gate_span(graph, gate), message, subject="gate_not_reentrant")
+            return
+        if gate not in ahead.seen:
             yield Diagnostic(
                 "gate_not_reentrant",
                 jump.attribute.value_span,
@@ -295,7 +293,7 @@ def check_way_back(project: Project) -> Iterator[Diagnostic]:
                 related=(Related(_gate_span(graph, gate), "the gate"),),
                 help="name a stage before the gate",
             )
-        elif gate in idle_from[target] and not _works_between(project, target, gate):
+        elif kind_of(graph, target) not in _AT_WORK and not _works_between(project, target, gate):
             yield Diagnostic(
                 "retry_target_no_progress",
                 jump.attribute.value_span,
@@ -303,6 +301,24 @@ def check_way_back(project: Project) -> Iterator[Diagnostic]:
                 subject=gate,
                 help="name a stage that changes what the gate looks at",
             )
+
+
+class _Ahead:
+    """What lies ahead of one node, looked for only as far as has been asked."""
+
+    def __init__(self, successors: flow.Adjacency, start: str) -> None:
+        self._successors = successors
+        self._pending = [start]
+        self.seen = {start}
+
+    def look_for(self, node: str) -> int:
+        """Look until `node` is seen, or everything is; return how many nodes that added."""
+        before = len(self.seen)
+        while node not in self.seen and self._pending:
+            fresh = [target for target in self._successors[self._pending.pop()] if target not in self.seen]
+            self.seen.update(fresh)
+            self._pending.extend(fresh)
+        return len(self.seen) - before
 
 
 def _resolved(graph: Graph, gate: str) -> Jump | None:
@@ -313,23 +329,18 @@ def _resolved(graph: Graph, gate: str) -> Jump | None:
     return None
 
 
-def _reached_idly(project: Project, target: str) -> frozenset[str]:
-    """Return what can be reached from `target`, itself included, before any stage has done work."""
-    graph = project.graph
-    ways = {
-        node: () if kind_of(graph, node) in WORKING - {Kind.PARALLEL} else targets
-        for node, targets in project.analysis.successors.items()
-    }
-    return flow.reachable(ways, [target]) - {target}
-
-
 def _works_between(project: Project, target: str, gate: str) -> bool:
     """Whether a stage that works can be reached from `target` without passing the gate."""
-    ways = {**project.analysis.successors, gate: ()}
-    return any(
-        node != gate and kind_of(project.graph, node) in WORKING - {Kind.PARALLEL}
-        for node in flow.reachable(ways, [target])
-    )
+    ways = project.analysis.successors
+    seen, pending = {target, gate}, [target]
+    while pending:
+        node = pending.pop()
+        if kind_of(project.graph, node) in _AT_WORK:
+            return True
+        fresh = [each for each in ways[node] if each not in seen]
+        seen.update(fresh)
+        pending.extend(fresh)
+    return False
 
 
 CHECKS: tuple[Check, ...] = (check_gates, check_contract, check_position, check_way_back)

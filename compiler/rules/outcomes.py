@@ -48,9 +48,9 @@ ENGINE_KEYS = frozenset({
     "loop_restart.from_node",
 })  # fmt: skip
 
-_OBJECT = re.compile(r"\{[^{}]*+\}")
-_FIELD = re.compile(r"""["'](status|outcome)["']\s*+:\s*+["']([A-Za-z_]++)["']""")
-_TOKEN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z0-9_]++)*+")
+_OBJECT = r"\{[^{}]*+\}"
+_FIELD = r"""["'](status|outcome)["']\s*+:\s*+["']([A-Za-z_]++)["']"""
+_NAMES = r"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z0-9_]++)*+"
 
 
 def check_words(project: Project) -> Iterator[Diagnostic]:
@@ -116,7 +116,7 @@ def _mentioned(project: Project) -> set[str]:
     """Return every name in any prompt or command, with and without the dotted parts before it."""
     told, found = Told(project), set()
     for node in project.graph.nodes:
-        for name in _TOKEN.findall(told.text(node)):
+        for name in re.findall(_NAMES, told.text(node)):
             found.add(name)
             found.update(name.split("."))
             found.add(name.removeprefix("context."))
@@ -131,10 +131,11 @@ def check_status_fields(project: Project) -> Iterator[Diagnostic]:
     """status_outcome_field_confusion."""
     for node, prompt in project.graph.prompts.items():
         text = prompt.written.text
-        if "{" not in text or not speaks_of_status(text):
+        if "{" not in text or "outcome" not in text or not speaks_of_status(text):
             continue
-        for match in _OBJECT.finditer(text):
-            fields = {field[1]: field for field in _FIELD.finditer(text, *match.span())}
+        field_in = re.compile(_FIELD)
+        for match in re.finditer(_OBJECT, text):
+            fields = {field[1]: field for field in field_in.finditer(text, *match.span())}
             if len(fields) == 2 and fields["status"][2] != fields["outcome"][2]:
                 field = fields["outcome"]
                 yield Diagnostic(

@@ -48,11 +48,9 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-_GOAL = re.compile(r"(?<!\\)\$goal(?![A-Za-z0-9_])|\{\{-?\s*+goal(?![A-Za-z0-9_])")
-_FILE_REF = re.compile(r"\s*+@(?P<path>[^\s@]*[./][^\s@]*)\s*+")
-_VARIABLE = re.compile(
-    r"(?<![\\$A-Za-z0-9_])\$(?:\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*+)\}|(?P<name>[A-Za-z_][A-Za-z0-9_]*+))"
-)
+_GOAL = r"(?<!\\)\$goal(?![A-Za-z0-9_])|\{\{-?\s*+goal(?![A-Za-z0-9_])"
+_FILE_REF = r"\s*+@(?P<path>[^\s@]*[./][^\s@]*)\s*+"
+_VARIABLE = r"(?<![\\$A-Za-z0-9_])\$(?:\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*+)\}|(?P<name>[A-Za-z_][A-Za-z0-9_]*+))"
 
 
 def check_prompts(project: Project) -> Iterator[Diagnostic]:
@@ -69,7 +67,8 @@ def check_prompts(project: Project) -> Iterator[Diagnostic]:
                 subject=node.id,
                 related=(Related(prompt.key_span, "the prompt"),),
             )
-        if prompt is not None and (reference := _FILE_REF.fullmatch(prompt.text)) is not None:
+        reference = re.fullmatch(_FILE_REF, prompt.text) if prompt is not None and "@" in prompt.text[:8] else None
+        if prompt is not None and reference is not None:
             yield Diagnostic(
                 "unresolved_file_ref",
                 prompt.value.span(),
@@ -101,7 +100,7 @@ def check_goal(project: Project) -> Iterator[Diagnostic]:
     if read_str(graph.attributes, specs("graph")["goal"]) or (config is not None and config.goal):
         return
     for node, prompt in graph.prompts.items():
-        used = _GOAL.search(prompt.written.text)
+        used = re.search(_GOAL, prompt.written.text)
         if used is not None:
             yield Diagnostic(
                 "goal_present",
@@ -125,7 +124,7 @@ def check_variables(project: Project) -> Iterator[Diagnostic]:
 
 def _unknown(project: Project, node: str, prompt: Prompt, known: set[str]) -> Iterator[Diagnostic]:
     reported = set()
-    for match in _VARIABLE.finditer(prompt.written.text):
+    for match in re.finditer(_VARIABLE, prompt.written.text):
         name = match["braced"] or match["name"]
         if name in known and match["name"]:
             continue

@@ -7,7 +7,7 @@ from .. import flow
 from ..graph import Kind
 from .registry import Project
 
-_STEPS_PER_PART = 40  # as in the pass that finds the joins: deep nests of components must not cost a square
+_STEPS_PER_PART = 10  # a bound for deep nests of components, each of which holds all the inner ones
 
 
 class Region(NamedTuple):

@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from ..diagnostics import Diagnostic, Edit, Fix, Related, Severity
 from ..graph import Attribute, Graph, Kind
-from ..suggest import closest, did_you_mean
-from .facts import kind_of
+from .facts import Nearby, kind_of
 from .registry import Check, Project, Rule
 
 RULES: tuple[Rule, ...] = (
@@ -74,11 +73,11 @@ def jumps_of(graph: Graph, node: str = "") -> list[Jump]:
 
 def check_targets(project: Project) -> Iterator[Diagnostic]:
     """retry_target_exists, retry_target_is_terminal, retry_target_is_self, retry_target_is_start."""
-    graph = project.graph
+    graph, nearby = project.graph, Nearby(project.graph.nodes)
     for owner in ("", *graph.nodes):
         for jump in jumps_of(graph, owner):
             if jump.target not in graph.nodes:
-                yield _missing(graph, jump)
+                yield _missing(jump, nearby)
             elif jump.target == owner:
                 yield _about(
                     "retry_target_is_self", jump, f'"{owner}" is its own {jump.attribute.key}',
@@ -98,9 +97,9 @@ def check_targets(project: Project) -> Iterator[Diagnostic]:
                 )  # fmt: skip
 
 
-def _missing(graph: Graph, jump: Jump) -> Diagnostic:
-    near = closest(jump.target, graph.nodes, 2)
-    hint = did_you_mean(jump.target, graph.nodes) or "name a node of this graph"
+def _missing(jump: Jump, nearby: Nearby) -> Diagnostic:
+    near = nearby.closest(jump.target)
+    hint = Nearby.hint(near) or "name a node of this graph"
     fix = Fix(f'write "{near[0]}"', (Edit(jump.attribute.value_span, f'"{near[0]}"'),), safe=False) if near else None
     return _about(
         "retry_target_exists", jump,

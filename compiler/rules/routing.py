@@ -41,7 +41,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 MOST_CASES = 4096  # combinations of values that are tried at one node
-_MOST_STEPS = 2_000_000  # comparisons in one graph
+_MOST_STEPS = 1_000_000  # comparisons in one graph
 _OTHER = "\0"  # stands for any value that no condition names
 
 # Labels that say how a stage ended, with the condition that was meant.
@@ -69,6 +69,7 @@ def check_exhaustive(project: Project) -> Iterator[Diagnostic]:
         if not routes or any(route.kind != "if" or not route.edge.condition for route in routes):
             continue
         words = _words_to_route(project, node)
+        steps += len(words) * len(routes)
         ways = [
             _labels_folded(needs, kind_of(graph, node)) for route in routes if (needs := needs_of(route.edge.condition))
         ]
@@ -76,10 +77,10 @@ def check_exhaustive(project: Project) -> Iterator[Diagnostic]:
         gaps: list[Gap] = []
         for outcome in words:
             cases = _cases(ways, outcome, labels)
+            steps += 0 if cases is None else cases.size
             if cases is None or steps > _MOST_STEPS:
                 yield _too_complex(project, node)
                 break
-            steps += cases.size
             gap = cases.first_gap(outcome)
             if gap is not None:
                 gaps.append(gap)

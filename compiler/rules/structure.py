@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from ..diagnostics import Diagnostic, Edit, Fix, Related, Severity
-from ..graph import Graph, Kind, Node
+from ..graph import Edge, Graph, Kind, Node
 from ..source import Span
-from ..suggest import closest, did_you_mean
-from .facts import closed_loops, kind_of, some
+from ..suggest import did_you_mean
+from .facts import Nearby, closed_loops, kind_of, some
 from .registry import Check, Project, Rule
 
 RULES: tuple[Rule, ...] = (
@@ -173,7 +173,8 @@ def check_undeclared(project: Project) -> Iterator[Diagnostic]:
     missing = [node for node in graph.nodes.values() if not node.declared]
     if not missing:
         return
-    declared = [node.id for node in graph.nodes.values() if node.declared]
+    nearby = Nearby(node.id for node in graph.nodes.values() if node.declared)
+    starts = _statement_starts(graph)
     for node in missing:
         mentions = sorted(
             {edge.source_span for edge in graph.outgoing[node.id]}
@@ -181,36 +182,43 @@ def check_undeclared(project: Project) -> Iterator[Diagnostic]:
             key=lambda span: span.start,
         )
         place = mentions[0] if mentions else node.span
-        hint = did_you_mean(node.id, declared)
+        near = nearby.closest(node.id)
         yield Diagnostic(
             "edge_target_exists",
             place,
-            f'"{node.id}" is not declared; ' + (hint or f'declare it, as in `{node.id} [shape=box, prompt="..."]`'),
+            f'"{node.id}" is not declared; '
+            + (Nearby.hint(near) or f'declare it, as in `{node.id} [shape=box, prompt="..."]`'),
             subject=node.id,
             related=tuple(Related(span, "also named here") for span in mentions[1:4]),
-            fix=_declared_or_renamed(graph, node, mentions or [place], closest(node.id, declared, 2)),
+            fix=_renamed(node, mentions, near) or _declared(graph, node, starts),
         )
 
 
-def _declared_or_renamed(graph: Graph, node: Node, mentions: Sequence[Span], near: Sequence[str]) -> Fix:
-    """Return the fix: the one declared node whose name lies near, unless only a number differs; else a declaration."""
-    if len(near) == 1 and node.id.strip("0123456789_") != near[0].strip("0123456789_"):
-        return Fix(f'write "{near[0]}"', tuple(Edit(span, near[0]) for span in mentions), safe=False)
-    at = _statement_start(graph, node)
+def _renamed(node: Node, mentions: Sequence[Span], near: Sequence[str]) -> Fix | None:
+    """Return the fix for a misspelt id, when only one declared node can be meant: `step_2` is no misspelt `step_1`."""
+    if len(near) != 1 or node.id.strip("0123456789_") == near[0].strip("0123456789_"):
+        return None
+    return Fix(f'write "{near[0]}"', tuple(Edit(span, near[0]) for span in mentions), safe=False)
+
+
+def _declared(graph: Graph, node: Node, starts: Sequence[int]) -> Fix:
+    at = starts[min(edge.order for edge in (*graph.outgoing[node.id], *graph.incoming[node.id]))]
     text = graph.source.text
     blanks = text[text.rfind("\n", 0, at) + 1 : at]
     gap = f"\n{blanks}" if not blanks.strip() else " "
-    return Fix(
-        f'declare "{node.id}"', (Edit(graph.source.span(at, at), f"{node.id} [shape=box]{gap}"),), safe=False
-    )  # fmt: skip
+    edit = Edit(graph.source.span(at, at), f"{node.id} [shape=box]{gap}")
+    return Fix(f'declare "{node.id}"', (edit,), safe=False)
 
 
-def _statement_start(graph: Graph, node: Node) -> int:
-    """Return where the edge statement that first mentions `node` begins: a chain gives several edges."""
-    order = min(edge.order for edge in (*graph.outgoing[node.id], *graph.incoming[node.id]))
-    while order and graph.edges[order - 1].target_span == graph.edges[order].source_span:
-        order -= 1
-    return graph.edges[order].source_span.start
+def _statement_starts(graph: Graph) -> list[int]:
+    """Return for each edge where its statement begins: a chain gives several edges."""
+    starts: list[int] = []
+    before: Edge | None = None
+    for edge in graph.edges:
+        chained = before is not None and before.target_span == edge.source_span
+        starts.append(starts[-1] if chained else edge.source_span.start)
+        before = edge
+    return starts
 
 
 def check_ways_on(project: Project) -> Iterator[Diagnostic]:
