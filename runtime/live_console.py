@@ -94,7 +94,7 @@ class LiveView:
                     visit=event.visit,
                     attempt=event.attempt,
                     attempts=event.attempts,
-                    since_s=self._clock.now_s() if event.attempt == 1 else row.since_s,
+                    since_s=row.since_s if row.state == "running" else self._clock.now_s(),
                 )
             case e.StageFinished():
                 known = row.cost_usd is not None and event.cost_usd is not None
