@@ -18,7 +18,7 @@ from attractor.compiler.locate import graph_named_by
 from attractor.compiler.reading import Files
 from attractor.compiler.settings import Settings, fails, load, settle
 
-from .disk import Bash, Disk, Overlay, write_atomically, write_bytes
+from .disk import Bash, Disk, Overlay, save, write_bytes
 from .main import ExitCode
 
 
@@ -170,12 +170,9 @@ def _write_plan(checked: Checked, arguments: argparse.Namespace, stdout: TextIO,
     path = arguments.output or os.path.join(os.path.dirname(arguments.files[0]), f"{plan['name']}.plan.json")
     if path == "-":
         write_bytes(stdout, content)
-    else:
-        try:
-            write_atomically(path, content)
-        except OSError as error:
-            stderr.write(f"attractor compile: cannot write {path!r}: {(error.strerror or str(error)).lower()}\n")
-            return ExitCode.USAGE
+    elif problem := save(path, content, checked.compilation.library.contents):
+        stderr.write(f"attractor compile: {problem}\n")
+        return ExitCode.USAGE
     if not arguments.quiet:
         asked = sum(1 for node in plan["nodes"] if node.get("llm") is not None)
         where = "stdout" if path == "-" else path
@@ -206,6 +203,6 @@ def _fixed(request: Request, checked: Checked, arguments: argparse.Namespace, st
     fixed = fix_until_stable(texts, check_again, unsafe=arguments.unsafe_fixes)
     for path, text in fixed.texts.items():
         if text != texts[path]:
-            write_atomically(path, text.encode())
-            stderr.write(f"fixed {path}\n")
+            problem = save(path, text.encode(), ())
+            stderr.write(f"attractor compile: {problem}\n" if problem else f"fixed {path}\n")
     return check(request, Disk(), strict=arguments.strict) if fixed.applied else checked

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Iterable
 from typing import TextIO
 
 
@@ -108,6 +109,19 @@ def write_atomically(path: str, content: bytes) -> None:
             os.unlink(temporary)
         raise
     _sync_folder(folder)
+
+
+def save(path: str, content: bytes, made_from: Iterable[str]) -> str:
+    """Write `content` to `path`; return "" or why that could not be, or must not: it is a file it is made from."""
+    if os.path.realpath(path) in map(os.path.realpath, made_from):
+        return f"cannot write {path!r}: it is made from that file; give --output another name"
+    try:
+        write_atomically(path, content)
+    except OSError as error:
+        return f"cannot write {path!r}: {(error.strerror or str(error)).lower()}"
+    except ValueError as error:  # a NUL in the path
+        return f"cannot write {path!r}: {error}"
+    return ""
 
 
 def _sync_folder(folder: str) -> None:

@@ -5,12 +5,13 @@ Without --output the text of the drawing in the DOT language goes to stdout. Eve
 
 import argparse
 import os
+from collections.abc import Collection
 from typing import Any, TextIO
 
 from attractor.compiler.draw import Picture, dot_of, picture_of_graph, picture_of_plan
 
 from .compile import add_inputs, check, report, requests_for
-from .disk import Disk, write_atomically, write_bytes
+from .disk import Disk, save, write_bytes
 from .main import ExitCode
 from .plan_file import add_allow_edited, open_plan
 
@@ -34,29 +35,28 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
             f"attractor graph: cannot tell the form of {arguments.output!r}; end it in .{', .'.join(FORMATS)}\n"
         )
         return ExitCode.USAGE
-    picture = _picture(arguments, stdout, stderr)
-    if isinstance(picture, int):
-        return picture
+    found = _picture(arguments, stdout, stderr)
+    if isinstance(found, int):
+        return found
+    picture, sources = found
     content = _drawn(dot_of(picture), form, stderr)
     if content is None:
         return ExitCode.USAGE
     if arguments.output == "-":
         write_bytes(stdout, content)
         return ExitCode.OK
-    try:
-        write_atomically(arguments.output, content)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        stderr.write(f"attractor graph: cannot write {arguments.output!r}: {reason}\n")
+    problem = save(arguments.output, content, sources)
+    if problem:
+        stderr.write(f"attractor graph: {problem}\n")
         return ExitCode.USAGE
     return ExitCode.OK
 
 
-def _picture(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> Picture | int:
-    """Return what to draw, or the exit code when there is nothing."""
+def _picture(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> tuple[Picture, Collection[str]] | int:
+    """Return what to draw and the files it was read from, or the exit code when there is nothing."""
     if arguments.file.endswith(".json") and os.path.basename(arguments.file) != "run.json":
         plan = open_plan(arguments.file, "graph", stderr, allow_edited=arguments.allow_edited)
-        return ExitCode.USAGE if plan is None else picture_of_plan(plan)
+        return ExitCode.USAGE if plan is None else (picture_of_plan(plan), [arguments.file])
     files = Disk()
     checked = check(requests_for([arguments.file], arguments.graph, arguments.overrides, files)[0], files)
     unit = checked.compilation.unit
@@ -67,7 +67,7 @@ def _picture(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> P
     if errors:
         what = "one error" if errors == 1 else f"{errors} errors"
         stderr.write(f"attractor graph: drawn with {what}; `attractor compile --check {arguments.file}` shows them\n")
-    return picture_of_graph(unit.graph)
+    return picture_of_graph(unit.graph), checked.compilation.library.contents
 
 
 def _drawn(graph: Any, form: str, stderr: TextIO) -> bytes | None:

@@ -78,9 +78,12 @@ class Library:
 
     def _read(self, path: str) -> Source:
         try:
+            path.encode()  # else it could not stand in the plan
             content = self.files.read(path, MAX_SOURCE_BYTES + 1)
         except OSError as error:
             raise Unreadable(path, (error.strerror or str(error)).lower()) from None
+        except UnicodeEncodeError:
+            raise Unreadable(path, "its name is not UTF-8 text") from None
         except ValueError as error:  # a NUL in the path
             raise Unreadable(path, str(error)) from None
         if len(content) > MAX_SOURCE_BYTES:

@@ -168,6 +168,17 @@ def test_a_wrong_question_is_answered_with_2_and_one_reason(project: Path, argum
     assert ["g.dot", "run.yaml"] == sorted(path.name for path in project.iterdir())
 
 
+def test_a_name_or_a_value_that_is_not_utf_8_is_one_error(project: Path) -> None:
+    odd = os.fsdecode(b"od\xff.yaml")
+    (project / odd).write_text(RUN)
+    for arguments in (["compile", odd], ["compile", "run.yaml", "--set", os.fsdecode(b"goal=\xff")]):
+        result = _attractor(project, *arguments)
+
+        assert (1, "") == (result.returncode, result.stdout), result.stderr
+        assert "error[" in result.stderr
+        assert not (project / "g.plan.json").exists()
+
+
 def test_two_graphs_for_one_run_are_an_error_where_run_yaml_names_its_own(project: Path) -> None:
     (project / "other.dot").write_text(GRAPH)
     result = _attractor(project, "compile", "--check", "--graph", "other.dot", "run.yaml")

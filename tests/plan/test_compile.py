@@ -209,11 +209,14 @@ def test_a_pass_that_breaks_is_reported_and_no_plan_is_written(monkeypatch: pyte
     def broken_pass(graph: object, config: object) -> None:
         raise KeyError("nobody")
 
-    passes = list(compiling.PASSES)
-    passes[-1] = broken_pass  # type: ignore[call-overload]
-    monkeypatch.setattr(compiling, "PASSES", tuple(passes))
-    _write(run__yaml=RUN.format(graph=""), a__dot=GRAPH.format(name="a"))
+    monkeypatch.setattr(compiling, "PASSES", (compiling.PASSES[0], broken_pass))
+    _write(run__yaml=RUN.format(graph="") + "limt: 1\n", a__dot=BROKEN.format(name="a"))
+    code, found = _check("run.yaml")
 
+    assert 2 == code
+    assert [1, 1, 1] == [
+        _rules(found).count(rule) for rule in ("internal_error", "run_unknown_key", "unknown_attribute")
+    ]
     assert 2 == main(["compile", "run.yaml"], io.StringIO(), io.StringIO())
     assert [] == list(Path().glob("*.json"))
 

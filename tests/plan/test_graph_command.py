@@ -111,6 +111,16 @@ def test_a_form_that_is_not_known_is_an_error(tmp_path: Path, output: str) -> No
     assert "end it in .svg, .png, .pdf, .dot" in words
 
 
+def test_a_drawing_never_overwrites_its_pipeline(tmp_path: Path) -> None:
+    graph = tmp_path / "g.dot"
+    graph.write_text("digraph g { s [shape=Mdiamond] e [shape=Msquare] s -> e }\n")
+    before = graph.read_bytes()
+    code, _, words = _graph(str(graph), "-o", str(graph))
+
+    assert (2, before) == (code, graph.read_bytes())
+    assert "it is made from that file" in words
+
+
 @pytest.mark.parametrize("name", SCHEMAS)
 def test_a_schema_is_printed_byte_for_byte(name: str) -> None:
     command = [sys.executable, "-m", "attractor.cli.main", "schema", name]

@@ -84,6 +84,16 @@ def test_a_plan_that_cannot_be_written_is_one_clear_error(project: Path, output:
     assert ["g.dot", "run.yaml"] == sorted(path.name for path in project.iterdir())
 
 
+@pytest.mark.parametrize("output", ["run.yaml", "./g.dot"])
+def test_a_source_is_never_overwritten(project: Path, output: str) -> None:
+    before = {path.name: path.read_bytes() for path in project.iterdir()}
+    result = _compile(project, "run.yaml", "-o", output)
+
+    assert 2 == result.returncode
+    assert "it is made from that file" in result.stderr
+    assert before == {path.name: path.read_bytes() for path in project.iterdir()}
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write into a read-only folder")
 def test_a_read_only_folder_is_one_clear_error(project: Path) -> None:
     project.chmod(0o555)
