@@ -126,10 +126,8 @@ class _Builder:
         return taken
 
     def _duplicate(self, first: Attribute, again: Span) -> None:
-        same = (
-            f'"{first.key}"' if first.written_key == again.text else f'"{again.text}" (another name of "{first.key}")'
-        )
-        message = f"{same} is set twice; keep one of them"
+        other = "" if first.written_key == again.text else f', first as "{first.written_key}"'
+        message = f'"{again.text}" is set twice{other}; keep one of them'
         related = (Related(first.key_span, "first set here"),)
         self.found.add(Diagnostic("duplicate_attribute", again, message, subject=first.key, related=related))
 

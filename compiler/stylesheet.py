@@ -154,7 +154,7 @@ class _Parser:
         start, end = selectors[0].start, selectors[-1].end
         body_end = self.text.text.find("}", self.token.start)
         edits: tuple[tuple[int, int, str], ...] = ()
-        if 0 <= body_end and len(selectors) * (body_end - self.token.start) <= MAX_WRITTEN_OUT:
+        if body_end >= 0 and len(selectors) * (body_end - self.token.start) <= MAX_WRITTEN_OUT:
             body = self.text.span(self.token.start, body_end + 1).text
             edits = ((start, end, f" {body} ".join(token.text for token in selectors)),)
         message = "a rule has one selector; write one rule for each"

@@ -16,6 +16,7 @@ MAX_DEPTH = 64
 HEADER = re.compile(r"\b(?:strict[ \t]++)?+digraph\b[^{}\n]{0,100}+\{")
 _GROUP = re.compile(rf"\{{[A-Za-z0-9_ \t\r\n,;]*+\}}{GAP}-[->]")
 _GOES_ON = re.compile(rf"(?!(?:strict|digraph|graph)\b)[A-Za-z_][A-Za-z0-9_.]*+{GAP}(?:\[|=|->|--|;)|subgraph\b|\}}")
+_RESEMBLES_ID = re.compile(r"\w")
 _ID = r"([A-Za-z_][A-Za-z0-9_]*+)"
 _COMMON = re.compile(rf"{_ID}{GAP}(?:->{GAP}{_ID}{GAP})?+(?:(\[)|(?=[A-Za-z_;}}]))")
 
@@ -61,7 +62,7 @@ class _Body:
         """Read one statement, or one thing that stands between statements."""
         lexer = self.lexer
         kind = lexer.kind
-        if kind == "word" or kind == "quote" or kind == "odd":
+        if kind == "word" or kind == "quote" or (kind == "odd" and _RESEMBLES_ID.search(lexer.word)):
             self._statement()
         elif kind == ";":
             lexer.advance()
@@ -139,6 +140,11 @@ class _Body:
                 message = "statements are separated by new lines or `;`, not by `,`"
             case _ if lexer.kind in ARROWS:
                 message = "an edge needs a node before its arrow"
+            case "odd":
+                self.findings.report("dot_illegal_char", lexer.start, lexer.end, f"{shown(token)} cannot stand here")
+                lexer.whole = False
+                lexer.advance()
+                return
             case _:
                 message = f"{shown(token)} cannot stand here"
                 help_text = "a statement is `id [..]`, `id -> id [..]`, `key = value` or `subgraph id { .. }`"

@@ -58,9 +58,10 @@ def read_edges(lexer: Lexer, names: Names, first: list[Name], start: int) -> lis
     while lexer.kind in ARROWS:
         _pass_arrow(lexer)
         end = _read_end(lexer, names)
-        if end is None:
+        if end is not None:
+            ends.append(end)
+        elif lexer.kind not in ARROWS:  # of `a -> -> b` the first arrow is one too many
             break
-        ends.append(end)
     after = lexer.previous_end
     attributes = read_lists(lexer) if lexer.kind == "[" else ()
     if len(ends) == 1:

@@ -139,6 +139,7 @@ class Lexer:
             return end + 2
         if not self._no_block_end:
             self._no_block_end = True
+            self.whole = False
             message = "this comment is never closed; end it with `*/`"
             self.findings.report("dot_unterminated_comment", start, start + 2, message)
         return self.line_end(start)

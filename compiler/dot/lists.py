@@ -62,6 +62,8 @@ def _read_list(lexer: Lexer, found: list[Assignment]) -> _Block:
             assignment = _read_attribute(lexer)
             if assignment is not None:
                 found.append(assignment)
+            if assignment is None and lexer.kind in {"word", "quote"}:
+                continue  # one error is enough: with a value there, the comma was meant as well
             comma = _read_separator(lexer)
         elif lexer.kind in {"word", "quote", "odd", "end", "{", "}", "[", "arrow"}:
             report_unclosed(lexer, "]", [opened])
@@ -174,14 +176,14 @@ def read_assignment(lexer: Lexer, start: int, end: int, key: str) -> Assignment 
     if value is None or (lexer.kind == "equals" and not value.quoted):
         if value is not None:
             lexer.go_back(value.start)
-        _report_empty(lexer, start, after, key)
+        _report_empty(lexer, start, after, key, '""' if value is None else '"",')
         return None
     span = lexer.source.span
     return Assignment(key, value.text, span(start, end), span(value.start, value.end), value.quoted)
 
 
-def _report_empty(lexer: Lexer, start: int, end: int, key: str) -> None:
-    fix = lexer.findings.fix("write an empty string", (end, end, '""'), safe=False)
+def _report_empty(lexer: Lexer, start: int, end: int, key: str, written: str) -> None:
+    fix = lexer.findings.fix("write an empty string", (end, end, written), safe=False)
     message = f'the attribute {shown(key)} has no value; for an empty one write {shown(key)[1:-1]}=""'
     lexer.findings.report("dot_empty_value", start, end, message, fix=fix, subject=key)
     lexer.whole = False

@@ -20,6 +20,10 @@ def is_id(text: str) -> bool:
 
 def id_like(text: str) -> str:
     """Return an id that resembles `text`."""
+    if not text.isascii():
+        from unicodedata import normalize
+
+        text = normalize("NFKD", text).encode("ascii", "ignore").decode()
     word = _NOT_ID.sub("_", text).strip("_")[:60] or "unnamed"
     word = f"n{word}" if word[0].isdigit() else word
     return f"{word}_" if word.lower() in RESERVED else word

@@ -70,16 +70,15 @@ class _Parser:
         """Report text before the graph, and go to the graph if there is one."""
         lexer = self.lexer
         header = HEADER.search(self.source.text, lexer.start)
-        if self.source.text.startswith("```", lexer.start):
+        fence = self.source.text.startswith("```", lexer.start)
+        if fence:
             help_text = "take out the markdown fence: the file holds nothing but the graph"
         else:
             help_text = "the file holds nothing but the graph; other text goes into comments, `//`"
         message = "a pipeline starts with `digraph NAME {`" + ("" if header else "; there is no digraph in this file")
-        fix = (
-            self.findings.fix("take out the text before the graph", (lexer.start, header.start(), ""))
-            if header
-            else None
-        )
+        fix = None
+        if header:
+            fix = self.findings.fix("take out what stands before", (lexer.start, header.start(), ""), safe=fence)
         end = min(max(lexer.end, lexer.start + 1), len(self.source.text))
         self.findings.report("dot_not_digraph", lexer.start, end, message, help=help_text, fix=fix)
         if header is None:

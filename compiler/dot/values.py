@@ -120,6 +120,8 @@ def _wrongly_quoted(lexer: Lexer, start: int, close: str) -> Value:
 
 
 _ANGLES = re.compile(r"[<>]")
+_MORE_HTML = re.compile(r"(?:[^<>\n,;\]]*+<[^<>\n]*+>)*+")  # of `<b>bold</b>`, which lacks its outer pair
+_OPEN_HTML = re.compile(r"[^\n,\]]*+")
 
 
 def _html(lexer: Lexer, start: int) -> Value:
@@ -127,11 +129,13 @@ def _html(lexer: Lexer, start: int) -> Value:
     for angle in _ANGLES.finditer(lexer.text, start) if not lexer.open_angle else ():
         depth += 1 if angle[0] == "<" else -1
         if depth == 0:
-            end = angle.end()
+            more = _MORE_HTML.match(lexer.text, angle.end())
+            end = more.end() if more else angle.end()
             break
     else:
         lexer.open_angle = True  # from here on none is closed: do not search again
-        end = lexer.line_end(start)
+        rest = _OPEN_HTML.match(lexer.text, start)
+        end = rest.end() if rest else start + 1
     lexer.findings.report("dot_html_label", start, end, "HTML labels are not accepted; write the text in quotes")
     return Value(MappedText(lexer.text[start:end], lexer.source, start), start, end, True)
 
