@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from attractor.runtime.console import JsonView, PlainView, QuietView, one_line
+from attractor.runtime.console import JsonView, Lines, PlainView, QuietView, one_line
 from attractor.runtime.events import Listener
 from attractor.runtime.launch import Launch, Result, launch
 from attractor.runtime.plan import Plan
@@ -125,7 +125,8 @@ def execute(loaded: Loaded, arguments: argparse.Namespace, stdout: TextIO, stder
         if reasons:
             raise Refused("preflight failed: " + "; ".join(reasons), ExitCode.PREFLIGHT)
     run_id = _run_id(arguments.run_id, loaded.plan.name)
-    with _view(arguments, loaded.plan, run_id, stdout) as view:
+    lines = Lines(stdout)
+    with _view(arguments, loaded.plan, run_id, stdout, lines) as view:
         asked = Launch(
             plan=loaded.plan,
             plan_text=loaded.text,
@@ -139,6 +140,7 @@ def execute(loaded: Loaded, arguments: argparse.Namespace, stdout: TextIO, stder
             listeners=(view,),
             stdin=sys.stdin,
             stdout=stdout,
+            interactive=not arguments.json and sys.stdin.isatty() and stdout.isatty(),
             pause_view=getattr(view, "paused", _nothing),
         )
         try:
@@ -146,7 +148,7 @@ def execute(loaded: Loaded, arguments: argparse.Namespace, stdout: TextIO, stder
         except RunDirError as error:
             raise Refused(str(error)) from None
     if not arguments.json:
-        _last_line(result, asked.folder, stdout)
+        _last_line(result, asked.folder, lines)
     return _exit_code(result)
 
 
@@ -156,12 +158,11 @@ def _exit_code(result: Result) -> int:
     return ExitCode.OK if result.ending.status == "success" else ExitCode.FINDINGS
 
 
-def _last_line(result: Result, folder: Path, stdout: TextIO) -> None:
+def _last_line(result: Result, folder: Path, lines: Lines) -> None:
     status, reason = result.ending.status, result.ending.reason
     if reason and status != "success":
-        stdout.write(f"{one_line(reason)}\n")
-    stdout.write(f"{status}: {folder}" + (f" on branch {result.branch}" if result.branch else "") + "\n")
-    stdout.flush()
+        lines.write(f"{one_line(reason)}\n")
+    lines.write(f"{status}: {folder}" + (f" on branch {result.branch}" if result.branch else "") + "\n")
 
 
 def _scenario(path: str | None, plan: Plan, stderr: TextIO) -> Scenario | None:
@@ -202,10 +203,10 @@ def _run_folder(given: str | None, run_id: str) -> Path:
 
 
 @contextmanager
-def _view(arguments: argparse.Namespace, plan: Plan, run_id: str, stdout: TextIO) -> Iterator[Listener]:
+def _view(arguments: argparse.Namespace, plan: Plan, run_id: str, stdout: TextIO, lines: Lines) -> Iterator[Listener]:
     """Yield who is told of events: the live view on a terminal, else lines."""
     if arguments.json:
-        yield JsonView(stdout)
+        yield JsonView(lines)
     elif arguments.quiet:
         yield QuietView()
     elif stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
@@ -215,7 +216,7 @@ def _view(arguments: argparse.Namespace, plan: Plan, run_id: str, stdout: TextIO
         with LiveView(plan, run_id, RealClock()) as view:
             yield view
     else:
-        yield PlainView(stdout, plan.nodes)
+        yield PlainView(lines, plan.nodes)
 
 
 @contextmanager

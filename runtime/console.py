@@ -1,5 +1,6 @@
 """A run as lines of text: one per event, for logs, pipes and CI. `live_console.py` is its form for a terminal."""
 
+import os
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -17,28 +18,55 @@ class QuietView:
         pass
 
 
-class JsonView:
-    """Passes the event stream on as it is."""
+class Lines:
+    """A stream of lines whose reader may leave at any time (`… | head`): the run goes on, unseen."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._open = True
+
+    def write(self, text: str) -> None:
+        if not self._open:
+            return
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except OSError:
+            self._open = False
+            _drop(self._out)
+
+
+def _drop(out: TextIO) -> None:
+    """Lead a closed pipe's descriptor to nowhere, or Python would complain about what is buffered when it ends."""
+    try:
+        descriptor = out.fileno()
+    except (OSError, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+class JsonView:
+    """Passes the event stream on as it is."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
 
     def __call__(self, record: Record) -> None:
-        self._out.write(to_line(record))
-        self._out.flush()
+        self._lines.write(to_line(record))
 
 
 class PlainView:
     """Writes one line per event: time of day (UTC), node, what happened."""
 
-    def __init__(self, out: TextIO, node_ids: Iterable[str] = ()) -> None:
-        self._out = out
+    def __init__(self, lines: Lines, node_ids: Iterable[str] = ()) -> None:
+        self._lines = lines
         self._width = min(NODE_WIDTH, max(map(len, node_ids), default=0))
 
     def __call__(self, record: Record) -> None:
         place = place_of(record)
-        self._out.write(f"{record.stamp.ts[11:19]}  {place:<{self._width}}  {shown(record.event)}\n")
-        self._out.flush()
+        self._lines.write(f"{record.stamp.ts[11:19]}  {place:<{self._width}}  {shown(record.event)}\n")
 
 
 def place_of(record: Record) -> str:

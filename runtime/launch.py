@@ -40,6 +40,7 @@ class Launch(NamedTuple):
     listeners: Sequence[Listener]
     stdin: TextIO
     stdout: TextIO
+    interactive: bool  # whether a person can be asked through them
     pause_view: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
@@ -160,7 +161,7 @@ class _Run:
                 return AutoApprove()
             case "fail":
                 return Nobody()
-            case "console" if asked.stdin.isatty() and asked.stdout.isatty():
+            case "console" if asked.interactive:
                 return ConsolePeople(asked.stdin, asked.stdout, asked.pause_view)
             case _:  # file, and a console without a terminal
                 return FilePeople(asked.folder, self._warn)

@@ -18,13 +18,13 @@ class RealClock:
 
 
 class StopSignals:
-    """A cancellation by SIGINT or SIGTERM: the first one asks the run to stop, the second stops it at once.
+    """A cancellation by SIGINT, SIGTERM or a terminal that goes away: the first signal asks, the second stops at once.
 
     A context manager, for the main thread: the handlers stand while it is open. The second signal raises
     `KeyboardInterrupt` wherever the run is.
     """
 
-    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.reason = ""
@@ -35,6 +35,8 @@ class StopSignals:
 
     def __enter__(self) -> Self:
         for number in self.SIGNALS:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup
             self._previous[number] = signal.signal(number, self._handle)
         return self
 

@@ -332,7 +332,9 @@ def test_a_git_run_works_on_its_own_branch(pipeline) -> None:
     assert done.final["commit"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "term"])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=["int", "term", "hup"]
+)
 def test_a_signal_stops_the_run_cleanly(pipeline, number: signal.Signals, code: int) -> None:
     made = pipeline(SLOW)
     run = made.new_run_folder()
@@ -366,6 +368,36 @@ def test_a_second_signal_stops_it_at_once(pipeline) -> None:
     assert 130 == process.returncode
     assert time.monotonic() - started < 1.9
     assert "canceled" == json.loads((run / "final.json").read_text())["status"]
+
+
+def test_a_reader_that_leaves_does_not_stop_the_run(pipeline) -> None:
+    chain = "".join(f'  n{i} [shape=parallelogram, tool_command="true"]\n' for i in range(20))
+    made = pipeline(f"{chain}  start -> {' -> '.join(f'n{i}' for i in range(20))} -> exit")
+    run = made.new_run_folder()
+    process = start(made.plan, run)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    stderr = process.stderr.read()
+    process.stderr.close()
+
+    assert (0, "") == (process.wait(timeout=20), stderr)
+    assert "success" == json.loads((run / "final.json").read_text())["status"]
+
+
+def test_a_terminal_without_the_letters_shows_them_escaped(pipeline) -> None:
+    made = pipeline(TOOLS, name="straße")
+    run = made.folder.parent / "läuft"
+    process = subprocess.run(
+        [sys.executable, "-m", "attractor.cli.main", "exec", str(made.plan), "--run-dir", str(run)],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+
+    assert (0, b"") == (process.returncode, process.stderr)
+    assert process.stdout.endswith(b"l\\xe4uft\n")
 
 
 def start(plan: Path, run: Path) -> "subprocess.Popen[str]":

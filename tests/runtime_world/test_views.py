@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from attractor.runtime.console import PlainView, cost, describe, duration, one_line
+from attractor.runtime.console import Lines, PlainView, cost, describe, duration, one_line
 from attractor.runtime.events import EVENTS, Record, RunFailed, StageFinished, StageStarted, Stamp
 from attractor.runtime.live_console import LiveView
 from attractor.runtime.read_plan import read_plan
@@ -33,7 +33,7 @@ def test_every_event_has_words(kind: type) -> None:
 
 def test_a_plain_line_has_the_time_the_node_and_what_happened() -> None:
     out = io.StringIO()
-    view = PlainView(out, ["impl", "verify"])
+    view = PlainView(Lines(out), ["impl", "verify"])
     view(Record(STAMP, StageStarted("impl", "tool", 2, 1, 3, "")))
     view(Record(STAMP._replace(branch="ports/1/left"), StageStarted("impl", "tool", 1, 1, 1, "")))
     view(Record(STAMP, RunFailed("fail", "no\nway", "structural", "impl", "/r", "", "", 61_000)))
