@@ -1,6 +1,8 @@
 """One visit of a working stage: attempts with back-off until an outcome stands."""
 
+import json
 from collections import ChainMap
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -11,9 +13,8 @@ from .context import facts_of, is_engine_key
 from .environment import StageVariables
 from .events import StageAttemptFinished, StageRetryBlocked, StageRetryScheduled, StageStarted
 from .failure import classify, signature
-from .journal import NO_USAGE
 from .meter import Deadline
-from .outcome import Dossier, FailureClass, Json, Outcome, Status
+from .outcome import NO_USAGE, Dossier, FailureClass, Json, Outcome, Status
 from .plan import Kind, Node
 from .run_dir import Ending, folder_name
 from .steps.contract import Report, Visit
@@ -40,7 +41,8 @@ def run_stage(walk: Walk, node: Node, visit: int, arrival: Arrival) -> Stage | E
         if trip is not None:
             return walk.tripped(trip, node.id, limit=True)
         made = _attempt(walk, node, visit, attempt, arrival)
-        usage += made.report.usage
+        if made.report.usage is not NO_USAGE:
+            usage += made.report.usage
         interrupted = _interrupted(walk, node, made.outcome)
         if interrupted is not None:
             return interrupted
@@ -53,9 +55,9 @@ def run_stage(walk: Walk, node: Node, visit: int, arrival: Arrival) -> Stage | E
                     return stopped
                 continue
             outcome = _accept(walk, node, visit, attempt, outcome, decision)
-        tail = made.report.output_tail[-TAIL_CHARS:]
-        return Stage(node, visit, attempt, replace(outcome, usage=usage), made.report.facts,
-                     dossier_of(node, visit, attempt, outcome, tail), started_s)  # fmt: skip
+        dossier = dossier_of(node, visit, attempt, outcome, made.report.output_tail[-TAIL_CHARS:])
+        outcome = outcome if usage is NO_USAGE else replace(outcome, usage=usage)
+        return Stage(node, visit, attempt, outcome, made.report.facts, dossier, started_s)
     raise AssertionError("unreachable")
 
 
@@ -71,6 +73,10 @@ def settle(node: Node, outcome: Outcome) -> Outcome:
         allowed = ", ".join(node.outcomes)
         reason = f"unexpected outcome word {outcome.word!r}; {node.id!r} may end with: {allowed}"
         outcome = replace(outcome, status=Status.FAIL, word="fail", failure_reason=reason, failure_class=None)
+    unfit = _not_json(outcome.context_updates)
+    if unfit:
+        reason = f"context_updates hold what JSON cannot: {unfit}"
+        outcome = Outcome.failed(reason, FailureClass.DETERMINISTIC, notes=outcome.notes)
     if outcome.status is Status.FAIL:
         reason = outcome.failure_reason or outcome.notes or "failed without giving a reason"
         failure_class = outcome.failure_class or classify(reason)
@@ -82,12 +88,21 @@ def settle(node: Node, outcome: Outcome) -> Outcome:
     return replace(outcome, failure_reason=reason, failure_class=failure_class, failure_signature=marked)
 
 
+def _not_json(updates: Mapping[str, Json]) -> str:
+    """Return why the updates cannot be written down; "" when they can."""
+    if updates:
+        try:
+            json.dumps(dict(updates), allow_nan=False)
+        except (ValueError, TypeError, RecursionError) as error:
+            return str(error)
+    return ""
+
+
 def _attempt(walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival) -> Attempt:
     clock, state = walk.world.clock, walk.state
     folder = walk.records.stage_folder(state.home, node.id, visit, attempt)
     files = status.prepare(walk.world.workspace.folder, folder_name(node.id), node, visit, attempt)
-    shown = folder.relative_to(walk.run.folder).as_posix()
-    walk.world.emit(StageStarted(node.id, node.kind, visit, attempt, node.attempts, shown))
+    walk.world.emit(StageStarted(node.id, node.kind, visit, attempt, node.attempts, folder))
     started_s = clock.now_s()
     timeout = _stage_timeout(walk, node)
     world = walk.world._replace(cancellation=_cancellation(walk, node, timeout))
@@ -96,7 +111,7 @@ def _attempt(walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival)
         reason = f"this attractor cannot run nodes of kind {node.kind}"
         report = Report(Outcome.failed(reason, FailureClass.STRUCTURAL))
     else:
-        report = step(_visit(walk, node, visit, attempt, arrival, folder, files), world)
+        report = step(_visit(walk, node, visit, attempt, arrival, walk.run.folder / folder, files), world)
     walk.meter.charge(report.usage)
     ingested = status.ingest(node, report.outcome, files)
     outcome = settle(node, _if_timed_out(ingested.outcome, timeout))
@@ -133,7 +148,7 @@ def _visit(
         attempt=attempt,
         workspace=workspace,
         stage_folder=folder,
-        status_path=files.primary,
+        status_path=Path(files.primary),
         fallback_path=workspace / status.FALLBACKS[-1],
         previous_node=state.position.node,
         previous_outcome=previous.word if previous else "",

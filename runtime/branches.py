@@ -20,8 +20,8 @@ from .events import (
     StageStarted,
     Warned,
 )
-from .journal import NO_USAGE, Forked
-from .outcome import FailureClass, Json, Outcome, Status, Usage
+from .journal import Forked
+from .outcome import NO_USAGE, FailureClass, Json, Outcome, Status, Usage
 from .plan import FanInWork, Node, ParallelWork
 from .run_dir import Ending
 from .state import RunState
@@ -39,9 +39,9 @@ def run_branches(walk: Walk, node: Node, visit: int, go: Go) -> Stage | Ending:
     assert isinstance(node.work, ParallelWork)  # noqa: S101 - the plan's reader made it so
     started_s = walk.world.clock.now_s()
     walk.world.emit(StageStarted(node.id, node.kind, visit, 1, 1, ""))
-    if walk.depth >= MAX_DEPTH:
-        reason = f"parallel regions are nested deeper than {MAX_DEPTH}"
-        outcome = settle(node, Outcome.failed(reason, FailureClass.STRUCTURAL))
+    refused = _refused(walk, node)
+    if refused:
+        outcome = settle(node, Outcome.failed(refused, FailureClass.STRUCTURAL))
         return Stage(node, visit, 1, outcome, {"parallel.results": []}, None, started_s)
     ids = branch_ids([edge.to for edge in node.edges])
     walk.record(Forked(walk.state.branch, node.id, visit, ids))
@@ -62,6 +62,13 @@ def run_branches(walk: Walk, node: Node, visit: int, go: Go) -> Stage | Ending:
     outcome = settle(node, _component_outcome(results, usage))
     dossier = dossier_of(node, visit, 1, outcome, "")
     return Stage(node, visit, 1, outcome, {"parallel.results": results}, dossier, started_s)
+
+
+def _refused(walk: Walk, node: Node) -> str:
+    """Return why the region may not be entered; "" when it may. Branches that branch into themselves never end."""
+    if node.id in walk.state.branch.split("/")[::3]:
+        return f"a branch of {node.id!r} leads back to {node.id!r}; lead it to {walk.stop_at!r}"
+    return f"parallel regions are nested deeper than {MAX_DEPTH}" if walk.depth >= MAX_DEPTH else ""
 
 
 def branch_ids(targets: Sequence[str]) -> list[str]:

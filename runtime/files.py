@@ -25,7 +25,7 @@ def write_durably(path: Path, text: bytes) -> None:
     _sync_folder(path.parent)
 
 
-def write_whole(path: Path, text: bytes) -> None:
+def write_whole(path: str, text: bytes) -> None:
     """Write so that readers see all or nothing, without waiting for the disk: for what the journal can replace."""
     temporary = f"{path}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -37,8 +37,8 @@ def write_whole(path: Path, text: bytes) -> None:
 
 
 def utf8(text: str) -> bytes:
-    """Return the bytes of JSON text; half a surrogate pair, which no file may hold, becomes its JSON escape."""
-    return text.encode("utf-8", "backslashreplace")
+    """Return the bytes of text; half a surrogate pair, which no file may hold, becomes a question mark."""
+    return text.encode("utf-8", "replace")
 
 
 class LineFile:

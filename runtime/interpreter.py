@@ -19,8 +19,8 @@ from .events import (
     StageStarted,
 )
 from .git import GitError
-from .journal import NO_USAGE, Begun, Ended, Finished, Restarted
-from .outcome import FailureClass, Json, Outcome, Status
+from .journal import Begun, Ended, Finished, Restarted
+from .outcome import NO_USAGE, FailureClass, Json, Outcome, Status
 from .plan import PASSIVE_KINDS, ExitWork, Kind, Node, ParallelWork, Restart
 from .routing import Hop
 from .run_dir import Ending
@@ -251,7 +251,7 @@ def _finished_event(walk: Walk, stage: Stage, signature: str, commit: str) -> St
         reason=outcome.failure_reason,
         signature=signature,
         commit=commit,
-        notes=outcome.notes,
+        notes="" if stage.node.kind in PASSIVE_KINDS else outcome.notes,  # told already, by the stage that wrote them
         duration_ms=round((walk.world.clock.now_s() - stage.started_s) * 1000),
         llm_calls=spent.llm_calls,
         input_tokens=spent.input_tokens,

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .outcome import Dossier, FailureClass, Json, Outcome, Status, Usage
+from .outcome import NO_USAGE, Dossier, FailureClass, Json, Outcome, Status, Usage
 
 
 class Begun(NamedTuple):
@@ -146,6 +146,3 @@ def usage_to_json(usage: Usage) -> dict[str, Json]:
         "cache_write_tokens": usage.cache_write_tokens,
         "cost_usd": usage.cost_usd,
     }
-
-
-NO_USAGE = Usage()

@@ -1,8 +1,7 @@
 """What the run has spent and how long it has been walking: one per run, shared by branches and restarts."""
 
 from .breakers import Trip, spending, wall
-from .journal import NO_USAGE
-from .outcome import Usage
+from .outcome import NO_USAGE, Usage
 from .plan import Limits
 from .world import Cancellation, Clock
 
@@ -20,7 +19,8 @@ class RunMeter:
         self.usage = usage
 
     def charge(self, usage: Usage) -> None:
-        self.usage += usage
+        if usage is not NO_USAGE:
+            self.usage += usage
 
     def pause(self, seconds: float) -> None:
         self._paused_s += seconds

@@ -47,6 +47,9 @@ class Usage:
         )
 
 
+NO_USAGE = Usage()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The result of a stage or of one attempt.
@@ -64,11 +67,11 @@ class Outcome:
     failure_reason: str = ""
     failure_class: FailureClass | None = None
     failure_signature: str = ""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
 
     def passed_on(self) -> "Outcome":
         """Return what a conditional node hands on: the same result, but neither its cost nor its context updates."""
-        return replace(self, context_updates={}, usage=Usage())
+        return replace(self, context_updates={}, usage=NO_USAGE)
 
     @staticmethod
     def success(**fields: object) -> "Outcome":

@@ -5,7 +5,9 @@ Everything else is a snapshot, written whole or not at all.
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,6 +53,7 @@ class Ending(NamedTuple):
 class RunDir:
     def __init__(self, folder: Path, run_id: str, clock: Clock, listeners: Sequence[Listener]) -> None:
         self.folder = folder
+        self._root = str(folder)
         self.run_id = run_id
         self._clock = clock
         self._listeners = listeners
@@ -74,14 +77,13 @@ class RunDir:
             RunDirError: the folder exists, or cannot be made.
         """
         try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            folder.mkdir()
-        except FileExistsError:
-            if not folder.is_dir():
-                raise RunDirError(f"run directory {str(folder)!r} is a file; name another one") from None
-            if any(folder.iterdir()):
-                message = f"run directory {str(folder)!r} exists already; name another one, or resume it"
-                raise RunDirError(message) from None
+            if folder.is_dir():
+                if any(folder.iterdir()):
+                    message = f"run directory {str(folder)!r} exists already; name another one, or resume it"
+                    raise RunDirError(message)
+            elif folder.exists():
+                raise RunDirError(f"run directory {str(folder)!r} is a file; name another one")
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunDirError(f"run directory {str(folder)!r} cannot be made: {error.strerror}") from None
         try:
@@ -107,25 +109,30 @@ class RunDir:
         self.journal_lines += 1
         self._journal.append_durably(journal.to_line(entry, self.journal_lines, self._clock.utc()))
 
-    def stage_folder(self, home: str, node_id: str, visit: int, attempt: int) -> Path:
-        """Make and return the folder of one attempt; `home` is the folder of the walk's current pass."""
-        parent = f"{home}/stages/{folder_name(node_id)}" if home else f"stages/{folder_name(node_id)}"
-        folder = self.folder / parent
-        if parent not in self._made:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._made.add(parent)
-        attempt_folder = folder / f"{visit}-{attempt}"
-        attempt_folder.mkdir(exist_ok=True)
-        return attempt_folder
+    def stage_folder(self, home: str, node_id: str, visit: int, attempt: int) -> str:
+        """Make the folder of one attempt and return it, relative to the run directory.
 
-    def write_outcome(self, folder: Path, outcome: Outcome) -> None:
-        """Write an attempt's `status.json`."""
+        Args:
+            home: folder of the walk's current pass.
+        """
+        parent = f"{home}/stages" if home else "stages"
+        node_folder = f"{parent}/{folder_name(node_id)}"
+        if node_folder not in self._made:  # plain strings here and below: this is done for every attempt
+            os.makedirs(f"{self._root}/{node_folder}", exist_ok=True)
+            self._made.add(node_folder)
+        folder = f"{node_folder}/{visit}-{attempt}"
+        with suppress(FileExistsError):
+            os.mkdir(f"{self._root}/{folder}")
+        return folder
+
+    def write_outcome(self, folder: str, outcome: Outcome) -> None:
+        """Write an attempt's `status.json`; `folder` as `stage_folder` returned it."""
         written = outcome_to_json(outcome)
         del written["word"]
         written["status"] = outcome.word
         if outcome.context_updates:
             written["context_updates"] = dict(outcome.context_updates)
-        write_whole(folder / "status.json", utf8(journal.encode(written) + "\n"))
+        write_whole(f"{self._root}/{folder}/status.json", utf8(journal.encode(written) + "\n"))
 
     def write_manifest(self, manifest: Manifest) -> None:
         self._manifest = manifest

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .journal import (
-    NO_USAGE,
     Begun,
     Ended,
     Entry,
@@ -21,7 +20,7 @@ from .journal import (
     outcome_to_json,
     usage_to_json,
 )
-from .outcome import Dossier, Json, Outcome, Usage
+from .outcome import NO_USAGE, Dossier, Json, Outcome, Usage
 
 
 class Position(NamedTuple):

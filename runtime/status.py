@@ -37,8 +37,8 @@ _READERS = (Kind.TOOL, Kind.CODERGEN, Kind.MANAGER)  # kinds that are told where
 class StatusFiles(NamedTuple):
     """Where one attempt may report."""
 
-    primary: Path
-    fallbacks: Sequence[Path]  # those that did not exist when the attempt began
+    primary: str
+    fallbacks: Sequence[str]  # those that did not exist when the attempt began
 
 
 class Ingested(NamedTuple):
@@ -48,18 +48,18 @@ class Ingested(NamedTuple):
 
 def prepare(workspace: Path, folder_name: str, node: Node, visit: int, attempt: int) -> StatusFiles:
     """Remove what an earlier attempt of the same name left behind, and note which fallbacks exist already."""
-    primary = workspace / FOLDER / f"{folder_name}-{visit}-{attempt}.json"
+    folder = f"{workspace}/{FOLDER}"
+    primary = f"{folder}/{folder_name}-{visit}-{attempt}.json"
     if node.kind not in _READERS:
         return StatusFiles(primary, ())
-    try:
-        os.unlink(primary)
-    except FileNotFoundError:
-        os.makedirs(primary.parent, exist_ok=True)
-    except OSError:
-        pass  # a folder of that name, say; reading it will complain
+    if os.path.isdir(folder):
+        with suppress(OSError):  # a folder of that name, say; reading it will complain
+            os.unlink(primary)
+    else:
+        os.makedirs(folder, exist_ok=True)
     if node.kind is not Kind.CODERGEN:  # what a command builds may well be called status.json
         return StatusFiles(primary, ())
-    places = (workspace / place for place in FALLBACKS)
+    places = (f"{workspace}/{place}" for place in FALLBACKS)
     return StatusFiles(primary, tuple(place for place in places if not os.path.lexists(place)))
 
 
@@ -90,14 +90,15 @@ def _take(files: StatusFiles) -> Ingested | None:
         text = _read(path)
         if text is None:
             continue
-        outcome = parse(text, path.name) if isinstance(text, bytes) else _invalid(path.name, text)
+        name = os.path.basename(path)
+        outcome = parse(text, name) if isinstance(text, bytes) else _invalid(name, text)
         found = found or Ingested(outcome, source)
         with suppress(OSError):
             os.unlink(path)
     return found
 
 
-def _read(path: Path) -> bytes | str | None:
+def _read(path: str) -> bytes | str | None:
     """Return the bytes, or what is wrong with the file, or None when there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -120,11 +121,15 @@ def _read(path: Path) -> bytes | str | None:
 def parse(text: bytes, name: str) -> Outcome:
     """Return the outcome that a status file reports; a failure that quotes the error when the file is invalid."""
     try:
-        document = json.loads(text.decode("utf-8-sig"))
+        document = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         return _invalid(name, f"is not JSON: {error}; it begins {text[:80].decode('utf-8', 'replace')!r}")
     wrong = complaint("status", document)
     return _invalid(name, f"does not fit its schema: {wrong}") if wrong else _outcome(document)
+
+
+def _refuse_constant(word: str) -> None:
+    raise ValueError(word)
 
 
 def _outcome(document: Mapping[str, Any]) -> Outcome:

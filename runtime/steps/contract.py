@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from ..outcome import Dossier, Json, Outcome, Usage
+from ..outcome import NO_USAGE, Dossier, Json, Outcome, Usage
 from ..plan import Node, Plan
 from ..world import World
 
@@ -56,7 +56,7 @@ class Report(NamedTuple):
 
     outcome: Outcome | None
     facts: Mapping[str, Json] = MappingProxyType({})
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     output_tail: str = ""  # the last lines of output, for the dossier of the stage that has to repair
 
 

@@ -260,6 +260,19 @@ def test_a_branch_that_leaves_its_region_does_not_end_the_run_in_success(play: A
     assert "a branch left its parallel region" in played.ending.reason
 
 
+def test_a_branch_that_leads_back_to_its_component_fails_instead_of_multiplying(play: Any, build: Any) -> None:
+    nodes = [
+        build.node("start", "start", edges=[build.edge("fan")]),
+        build.node("fan", "parallel", join="join", edges=[build.edge("a", "branch"), build.edge("fan", "branch")]),
+        build.node("a", "tool", edges=[build.edge("fan")]),
+        build.node("join", "parallel.fan_in", edges=[build.edge("done")]),
+        build.node("done", "exit"),
+    ]
+    played = play(build.plan(build.document(nodes)))
+
+    assert "a branch of 'fan' leads back to 'fan'; lead it to 'join'" in played.ending.reason
+
+
 def test_regions_nested_too_deeply_fail_instead_of_overflowing(play: Any, build: Any) -> None:
     depth = 70
     nodes = [build.node("start", "start", edges=[build.edge("f0")])]

@@ -134,6 +134,12 @@ def test_a_stage_cannot_write_a_key_of_the_engine(play: Any, key: str) -> None:
     assert [key] == [event["key"] for event in played.events("context_key_refused")]
 
 
+def test_a_context_update_that_json_cannot_hold_is_a_failure(play: Any) -> None:
+    played = play(f"a [{T}]; start -> a -> done", {"a": Outcome.success(context_updates={"x": float("nan")})})
+
+    assert "'a' failed: context_updates hold what JSON cannot" in played.ending.reason
+
+
 def test_the_context_starts_with_graph_attributes_and_inputs(play: Any) -> None:
     played = play(f'goal="go"; a [{T}]; start -> a -> done', run_yaml="inputs: {seed: 42}\n")
 

@@ -1,0 +1,72 @@
+"""Reading back where a run stands: the last snapshot, and the lines of the journal that came after it.
+
+A last line without its newline was being written when the process died; what it said did not happen. Any other
+damage is refused, because guessing would run a stage twice.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .journal import from_json
+from .schema import complaint
+from .state import RunState
+
+
+class CheckpointError(Exception):
+    """The run's files cannot be read back; the text says which line of which file."""
+
+
+class Loaded(NamedTuple):
+    """The main walk's state. What lies in the journal beyond `journal_bytes` is torn and is to be cut off."""
+
+    state: RunState
+    journal_lines: int
+    journal_bytes: int
+
+
+def load(folder: Path) -> Loaded:
+    """Return where the run in `folder` stands.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+    """
+    try:
+        text = (folder / "journal.ndjson").read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"journal.ndjson: {error.strerror}") from None
+    whole = text[: text.rfind(b"\n") + 1]
+    state, known = _snapshot(folder)
+    lines = whole.split(b"\n")[:-1]
+    if known > len(lines):
+        raise CheckpointError(f"checkpoint.json knows {known} lines, journal.ndjson has {len(lines)}")
+    for number, line in enumerate(lines[known:], start=known + 1):
+        try:
+            document = json.loads(line)
+        except ValueError:
+            raise CheckpointError(f"journal.ndjson:{number}: is not JSON") from None
+        wrong = complaint("journal", document)
+        if wrong or document["seq"] != number:
+            raise CheckpointError(f"journal.ndjson:{number}: {wrong or 'is out of order'}")
+        apply_line(state, document)
+    return Loaded(state, len(lines), len(whole))
+
+
+def apply_line(state: RunState, document: dict[str, Any]) -> None:
+    """Apply a journal line to the main walk's state; what happened in a branch is summed up by its component's line."""
+    if not document.get("branch"):
+        state.apply(from_json(document))
+
+
+def _snapshot(folder: Path) -> tuple[RunState, int]:
+    """Return the last snapshot and how many lines it holds; an empty state when there is none."""
+    try:
+        document = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return RunState({}), 0
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"checkpoint.json: {error}") from None
+    wrong = complaint("checkpoint", document)
+    if wrong:
+        raise CheckpointError(f"checkpoint.json: {wrong}")
+    return RunState.from_json(document), document["journal_lines"]
