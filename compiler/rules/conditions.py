@@ -209,8 +209,13 @@ def _duplicates(graph: Graph, routes: Sequence[Route]) -> Iterator[Diagnostic]:
                 f'the same edge from "{edge.source}" to "{edge.target}" stands above; remove one, or tell them apart',
                 subject=edge.name,
                 related=(Related(known.span, "the first"),),
-                fix=Fix("remove it", (edit,)) if edit else None,
+                fix=Fix("remove it", (edit,), safe=_is_idle(route, routes)) if edit else None,
             )
+
+
+def _is_idle(duplicate: Route, routes: Sequence[Route]) -> bool:
+    """Whether the run does the same without `duplicate`: a branch runs twice, and a failure looks at a lone edge."""
+    return duplicate.kind == "if" or (duplicate.kind != "branch" and len(routes) > 2)
 
 
 def _pairs(project: Project, node: str, ways: Sequence[Way]) -> Iterator[tuple[int | None, Diagnostic]]:

@@ -1,7 +1,8 @@
 """Linting a graph that a test writes down, without files."""
 
-from attractor.compiler.compile import Request, compile_pipeline
+from attractor.compiler.compile import Compilation, Request, compile_pipeline
 from attractor.compiler.diagnostics import Diagnostic, Severity
+from attractor.compiler.graph import Graph
 from attractor.compiler.settings import Settings, settle
 
 ENDS = """
@@ -31,19 +32,30 @@ class _Memory:
         return path
 
 
-def lint(body: str, **files: str) -> list[Diagnostic]:
+def _compile(body: str, ends: str, files: dict[str, str]) -> Compilation:
+    named = {name.replace("_", "."): text for name, text in files.items()}
+    named["g.dot"] = f"digraph g {{\n{ends}{body}\n}}\n"
+    run = "run.yaml" if "run.yaml" in named else None
+    compilation = compile_pipeline(Request(run, "g.dot"), _Memory(named), None)
+    assert [] == [each.message for each in compilation.diagnostics if each.rule == "internal_error"]
+    return compilation
+
+
+def lint(body: str, ends: str = ENDS, **files: str) -> list[Diagnostic]:
     """Return all findings, graded, of a digraph with `body`, a start `begin` and an exit `done`.
 
     Args:
         files: other files: `build_md="..."` is `build.md`; with `run_yaml`, the graph is checked with that run.yaml.
     """
-    named = {name.replace("_", "."): text for name, text in files.items()}
-    named["g.dot"] = f"digraph g {{\n{ENDS}{body}\n}}\n"
-    run = "run.yaml" if "run.yaml" in named else None
-    found = compile_pipeline(Request(run, "g.dot"), _Memory(named), None)
-    broken = [each.message for each in found.diagnostics if each.rule == "internal_error"]
-    assert [] == broken
+    found = _compile(body, ends, files)
     return settle(found.diagnostics, Settings(), found.graphs, found.configs)
+
+
+def compiled(body: str, ends: str = ENDS) -> Graph:
+    """Return the graph of `body` after the passes."""
+    unit = _compile(body, ends, {}).unit
+    assert unit is not None
+    return unit.graph
 
 
 def of(rule: str, body: str, **files: str) -> list[tuple[Severity, str, str]]:
