@@ -23,6 +23,7 @@ from attractor.runtime.launch import Launch, Result, launch
 from attractor.runtime.plan import Plan
 from attractor.runtime.read_plan import PlanError, read_plan, stale_sources
 from attractor.runtime.run_dir import RunDirError
+from attractor.runtime.schema import complaint
 from attractor.runtime.scripted import Scenario
 from attractor.runtime.steps import STEPS, simulated
 from attractor.runtime.steps.codergen import unsupported_providers
@@ -93,11 +94,11 @@ def _load(arguments: argparse.Namespace, stderr: TextIO) -> Loaded:
     except (PlanError, ValueError) as error:
         raise Refused(str(error)) from None
     base = _base(arguments.base, path.parent, plan)
-    complaints = stale_sources(plan, base)
-    if complaints and arguments.require_fresh:
-        raise Refused("; ".join(complaints) + "; compile it again with `attractor compile`")
-    for complaint in complaints:
-        stderr.write(f"attractor exec: warning: {complaint}\n")
+    doubts = stale_sources(plan, base)
+    if doubts and arguments.require_fresh:
+        raise Refused("; ".join(doubts) + "; compile it again with `attractor compile`")
+    for doubt in doubts:
+        stderr.write(f"attractor exec: warning: {doubt}\n")
     return Loaded(plan, text, arguments.plan, base)
 
 
@@ -121,6 +122,7 @@ def execute(loaded: Loaded, arguments: argparse.Namespace, stdout: TextIO, stder
     """
     scenario = _scenario(arguments.simulate, loaded.plan, stderr)
     if scenario is None:
+        _check_scripts(loaded.plan)
         reasons = unsupported_providers(loaded.plan)
         if reasons:
             raise Refused("preflight failed: " + "; ".join(reasons), ExitCode.PREFLIGHT)
@@ -183,6 +185,14 @@ def _scenario(path: str | None, plan: Plan, stderr: TextIO) -> Scenario | None:
             hint = did_you_mean(node_id, plan.nodes)
             raise Refused(f"{path} names node {node_id!r}, which the plan does not have" + (hint and f"; {hint}"))
     return scenario
+
+
+def _check_scripts(plan: Plan) -> None:
+    """Refuse a plan whose scenarios are none: only an edited one can hold such."""
+    for key, provider in plan.providers.items():
+        wrong = complaint("scenario", provider.script) if provider.script is not None else ""
+        if wrong:
+            raise Refused(f"the plan's scenario for provider {key!r} is none: {wrong}")
 
 
 def _run_id(given: str | None, name: str) -> str:

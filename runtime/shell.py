@@ -123,8 +123,8 @@ def _end_group(process: "subprocess.Popen[bytes]", wait: Callable[[float], bool]
     _signal_group(process.pid, signal.SIGTERM)
     if wait(GRACE_S):
         process.wait()
-        while _signal_group(process.pid, 0) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        while _is_alive(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
     _signal_group(process.pid, signal.SIGKILL)
 
 
@@ -135,6 +135,22 @@ def _signal_group(group: int, number: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process of the group still runs; dead ones that nobody collects (many containers) do not count."""
+    if sys.platform != "linux" or not _signal_group(group, 0):
+        return _signal_group(group, 0)
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    state, _parent, process_group = file.read().rpartition(b")")[2].split()[:3]
+            except OSError:  # it has just ended
+                continue
+            if int(process_group) == group and state not in (b"Z", b"X"):
+                return True
+    return False
 
 
 class _Output:

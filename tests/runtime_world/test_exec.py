@@ -244,6 +244,19 @@ def test_an_edited_plan_runs_only_when_that_is_allowed(pipeline) -> None:
     assert "hullo" in (allowed.folder / "stages/a/1-1/stdout.log").read_text()
 
 
+def test_an_edited_scenario_is_checked_before_anything_runs(pipeline) -> None:
+    made = pipeline(AGENT)
+    plan = json.loads(made.plan.read_text())
+    plan["providers"]["local"]["script"] = {"version": 1, "nodes": {"a": {"delay_ms": "long"}}}
+    made.plan.write_text(json.dumps(plan))
+
+    done = made.exec("--allow-edited")
+
+    assert 2 == done.code
+    assert "the plan's scenario for provider 'local' is none: nodes/a" in done.stderr
+    assert not done.folder.exists()
+
+
 def test_a_plan_elsewhere_runs_in_the_current_folder_that_holds_its_sources(pipeline, tmp_path, monkeypatch) -> None:
     made = pipeline('  a [shape=parallelogram, tool_command="pwd"]\n  start -> a -> exit')
     moved = tmp_path / "elsewhere.json"
