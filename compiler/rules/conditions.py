@@ -229,7 +229,8 @@ def _pairs(project: Project, node: str, ways: Sequence[Way]) -> Iterator[tuple[i
             pairs += 1
             if pairs > MOST_PAIRS:
                 message = f'"{node}" has too many conditional edges to compare each with each'
-                yield None, Diagnostic("check_skipped", project.graph.nodes[node].span, message, subject=node)
+                place = project.graph.nodes[node].span
+                yield None, Diagnostic("check_skipped", place, message, subject="routing_ambiguous")
                 return
             found = _pair(earlier, later, domain)
             if found is not None:

@@ -396,3 +396,11 @@ def test_the_examples_of_the_public_specification_have_no_errors() -> None:
     fixes -> review_gate"""
 
     assert [] == errors(simple) + errors(branch) + errors(human)
+
+
+def test_a_node_with_too_many_conditional_edges_is_said_not_to_be_compared() -> None:
+    edges = "\n".join(f'test -> done [condition="outcome=fail && context.x=v{at}"]' for at in range(120))
+
+    found = of("check_skipped", f'{TOOL} fix [prompt="x"] begin -> test {edges} test -> fix fix -> test')
+
+    assert (INFO, "routing_ambiguous", "test") in found
