@@ -71,10 +71,15 @@ class _Body:
         elif kind == "{":
             self._bare_block()
         elif kind == "end":
-            report_unclosed(lexer, "}", [frame.opened for frame in self.frames])
+            self._report_unclosed()
             self._unwind()
         else:
             self._unexpected()
+
+    def _report_unclosed(self) -> None:
+        opened = [frame.opened for frame in self.frames if self.source.text.startswith("{", frame.opened)]
+        if opened:  # the graph's own may be missing, which is reported
+            report_unclosed(self.lexer, "}", opened)
 
     def _unwind(self) -> None:
         while self.frames:
@@ -99,7 +104,7 @@ class _Body:
             return
         self._pop()
         if self.frames and lexer.kind in ARROWS:
-            self.body += read_edges(lexer, self.names, [], -1)
+            self.body += read_edges(lexer, self.names, [], -1, (start, start + 1))
 
     def _open(self, name: str, start: int, *, bare: bool = False) -> None:
         """Read `{` of a subgraph."""
@@ -118,7 +123,8 @@ class _Body:
         lexer = self.lexer
         if _GROUP.match(self.source.text, lexer.start):
             start = lexer.start
-            self.body += read_edges(lexer, self.names, read_group(lexer, self.names), start)
+            group = read_group(lexer, self.names)
+            self.body += read_edges(lexer, self.names, group, start, (start, lexer.previous_end))
             return
         if not (self.frames[-1].bare and not self.body):  # of `{{{` the first is enough
             fix = self.findings.fix("write `subgraph`", (lexer.start, lexer.start, "subgraph "))
@@ -233,7 +239,7 @@ class _Body:
             self.body.append(AttributeStatement(word, read_lists(lexer)))
             return True
         if word in {"digraph", "strict"} and HEADER.match(self.source.text, start):
-            report_unclosed(lexer, "}", [frame.opened for frame in self.frames])
+            self._report_unclosed()
             self._unwind()
             return True
         return False

@@ -11,6 +11,9 @@ from .values import read_string
 MAX_GROUP_EDGES = 64  # an edge group that stands for more is reported, but not written out
 MAX_INDENT = 200
 
+Edges = EdgeStatement | NodeStatement
+Place = tuple[int, int]
+
 ARROWS = frozenset({"arrow", "wrong_arrow", ">"})
 NAMES = frozenset({"word", "odd", "quote"})
 
@@ -47,28 +50,32 @@ def pass_port(lexer: Lexer) -> None:
     lexer.findings.report("dot_port", start, end, "edges lead to nodes, not to ports of nodes", fix=fix)
 
 
-def read_edges(lexer: Lexer, names: Names, first: list[Name], start: int) -> list[EdgeStatement | NodeStatement]:
+def read_edges(lexer: Lexer, names: Names, first: list[Name], start: int, group: Place | None = None) -> list[Edges]:
     """Read a chain from its first arrow on.
 
     Args:
         first: the names before the arrow: several for a group, none for a subgraph.
         start: where the statement begins; -1 when it cannot be written anew, for it begins with a subgraph.
+        group: where the group or subgraph before the arrow stands, if it is one.
     """
     ends = [first]
     while lexer.kind in ARROWS:
         _pass_arrow(lexer)
+        at, grouped = lexer.start, lexer.kind == "{" or (lexer.kind == "word" and lexer.word == "subgraph")
         end = _read_end(lexer, names)
+        if grouped:
+            group = group or (at, lexer.previous_end)
         if end is not None:
             ends.append(end)
         elif lexer.kind not in ARROWS:  # of `a -> -> b` the first arrow is one too many
             break
     after = lexer.previous_end
     attributes = read_lists(lexer) if lexer.kind == "[" else ()
-    if len(ends) == 1:
+    if len(ends) == 1 and group is None:
         return [NodeStatement(name, ()) for name in first]
-    if all(len(end) == 1 for end in ends):
+    if group is None:
         return [EdgeStatement(tuple(end[0] for end in ends), attributes)]
-    return _expanded(lexer, ends, start, after, attributes)
+    return _expanded(lexer, ends, group, (start, after), attributes)
 
 
 def _pass_arrow(lexer: Lexer) -> None:
@@ -119,9 +126,9 @@ def read_group(lexer: Lexer, names: Names) -> list[Name]:
 
 
 def _expanded(
-    lexer: Lexer, ends: list[list[Name]], start: int, after: int, attributes: tuple[Assignment, ...]
-) -> list[EdgeStatement | NodeStatement]:
-    """Report an edge group, and return the edges it stands for; `after`: where its last end ends."""
+    lexer: Lexer, ends: list[list[Name]], group: Place, chain: Place, attributes: tuple[Assignment, ...]
+) -> list[Edges]:
+    """Report the group of a chain, and return the edges that it stands for."""
     number = sum(len(left) * len(right) for left, right in pairwise(ends))
     pairs: list[tuple[Name, Name]] = []
     if number <= MAX_GROUP_EDGES:
@@ -129,14 +136,13 @@ def _expanded(
     if not pairs or not all(ends):
         lexer.whole = False
     fix = None
+    start, after = chain
     if pairs and all(ends) and start >= 0:
         before = lexer.text[max(0, start - MAX_INDENT) : start].rpartition("\n")[2]
         between = "; " if before.strip() else f"\n{before}"
         tail = lexer.text[after : lexer.previous_end]
         text = between.join(f"{a.span.text} -> {b.span.text}{tail}" for a, b in pairs)
         fix = lexer.findings.fix("write out the edges", (start, lexer.previous_end, text))
-    group = next(end for end in ends if len(end) != 1)
-    at, until = (group[0].span.start, group[-1].span.end) if group else (after - 1, after)
     message = "an edge leads from one node to one node; write one edge for each node of the group"
-    lexer.findings.report("dot_edge_group", at, until, message, fix=fix)
+    lexer.findings.report("dot_edge_group", *group, message, fix=fix)
     return [EdgeStatement(pair, attributes) for pair in pairs]
