@@ -4,11 +4,12 @@ Without --output the text of the drawing in the DOT language goes to stdout. Eve
 """
 
 import argparse
+import json
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, TextIO
 
-from attractor.compiler.draw import Picture, dot_of, picture_of_graph, picture_of_plan
+from attractor.compiler.draw import Picture, State, dot_of, picture_of_graph, picture_of_plan
 
 from .compile import add_inputs, check, report, requests_for
 from .disk import Disk, save, write_bytes
@@ -24,6 +25,7 @@ FORMATS = ("svg", "png", "pdf", "dot")
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", help="a plan.json, a run.yaml or a .dot file")
     parser.add_argument("-o", "--output", metavar="OUTPUT", default="-", help="default: DOT to stdout")
+    parser.add_argument("--run", metavar="DIR", help="colour the nodes as the run in this run directory left them")
     add_inputs(parser)
     add_allow_edited(parser)
 
@@ -39,7 +41,15 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
     if isinstance(found, int):
         return found
     picture, sources = found
-    content = _drawn(dot_of(picture), form, stderr)
+    states: Mapping[str, State] | None = None
+    if arguments.run is not None:
+        try:
+            states = _states(arguments.run)
+        except (OSError, ValueError, KeyError) as error:
+            words = error.strerror if isinstance(error, OSError) else "its progress.ndjson cannot be read"
+            stderr.write(f"attractor graph: {arguments.run!r} is no run directory: {words}\n")
+            return ExitCode.USAGE
+    content = _drawn(dot_of(picture, states), form, stderr)
     if content is None:
         return ExitCode.USAGE
     if arguments.output == "-":
@@ -68,6 +78,22 @@ def _picture(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> t
         what = "one error" if errors == 1 else f"{errors} errors"
         stderr.write(f"attractor graph: drawn with {what}; `attractor compile --check {arguments.file}` shows them\n")
     return picture_of_graph(unit.graph), checked.compilation.library.contents
+
+
+def _states(folder: str) -> dict[str, State]:
+    """Return how the run in `folder` left each node it visited. Raises OSError, ValueError or KeyError."""
+    states: dict[str, State] = {}
+    with open(os.path.join(folder, "progress.ndjson"), encoding="utf-8") as lines:
+        for line in lines:
+            if not line.endswith("\n"):
+                break  # the run is writing it now, or was killed there
+            event = json.loads(line)
+            if event["event"] == "stage_started":
+                before = states.get(event["node_id"])
+                states[event["node_id"]] = State("running", 1 if before is None else before.visits + 1)
+            elif event["event"] == "stage_finished":
+                states[event["node_id"]] = states[event["node_id"]]._replace(word=event["status"])
+    return states
 
 
 def _drawn(graph: Any, form: str, stderr: TextIO) -> bytes | None:

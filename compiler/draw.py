@@ -30,6 +30,16 @@ LOOKS: Mapping[str, Look] = {
     Kind.FAN_IN: Look("tripleoctagon", "#eadcf8", "#6a3fa0"),
     Kind.MANAGER: Look("house", "#ffe3cc", "#c15a00"),
 }
+# How a run left a node: fill and border; the shape stays the kind's.
+STATES: Mapping[str, tuple[str, str]] = {
+    "success": ("#c8e6c9", "#2e7d32"),
+    "partial_success": ("#e6eec4", "#827717"),
+    "fail": ("#f8c9c9", "#b71c1c"),
+    "retry": ("#ffe0b2", "#e65100"),
+    "skipped": ("#eceff1", "#90a4ae"),
+    "running": ("#bbdefb", "#0d47a1"),
+}
+_UNVISITED = ("#ffffff", "#b0bec5")
 _FAILED_EXIT = Look("Msquare", "#fbdcdc", "#b71c1c")
 _FAIL, _PLAIN = "#b71c1c", "#455a64"
 _FAILURES = {("outcome", "=", "fail"), ("outcome", "!=", "success")}
@@ -44,6 +54,13 @@ class Spot(NamedTuple):
     note: str  # small, under the title: the model, or that it is a gate
     fails: bool  # an exit that reports failure
     gate: bool
+
+
+class State(NamedTuple):
+    """How a run left a node: the outcome's word, or "running"; a word of the pipeline's own looks like success."""
+
+    word: str
+    visits: int
 
 
 class Arrow(NamedTuple):
@@ -127,8 +144,11 @@ def _arrow(source: str, target: str, kind: str, when: Any, label: str, restarts:
     return Arrow(source, target, "\n".join(lines), kind, restarts, of_failure)
 
 
-def dot_of(picture: Picture) -> Any:
-    """Return `picture` as a `pydot.Dot`: `to_string()` is its text, `create(format=..)` asks Graphviz."""
+def dot_of(picture: Picture, states: Mapping[str, State] | None = None) -> Any:
+    """Return `picture` as a `pydot.Dot`: `to_string()` is its text, `create(format=..)` asks Graphviz.
+
+    With `states` colours say how a run left each node; a node without a state was never reached.
+    """
     import pydot
 
     title = "\n".join(textwrap.wrap(picture.title, TITLE_WRAP))
@@ -137,7 +157,8 @@ def dot_of(picture: Picture) -> Any:
         fontname="Helvetica", fontsize="16", labelloc="t", bgcolor="white", label=quoted(title),
     )  # fmt: skip
     for spot in picture.spots:
-        graph.add_node(pydot.Node(quoted(spot.id), **_spot_style(spot)))
+        style = _spot_style(spot) if states is None else _state_style(spot, states.get(spot.id))
+        graph.add_node(pydot.Node(quoted(spot.id), **style))
     for arrow in picture.arrows:
         graph.add_edge(pydot.Edge(quoted(arrow.source), quoted(arrow.target), **_arrow_style(arrow)))
     return graph
@@ -158,6 +179,15 @@ def _spot_style(spot: Spot) -> dict[str, Any]:
         "fontsize": "11",
         "margin": quoted("0.14,0.07"),
     }
+
+
+def _state_style(spot: Spot, state: State | None) -> dict[str, Any]:
+    fill, border = _UNVISITED if state is None else STATES.get(state.word, STATES["success"])
+    notes = [spot.note] if spot.note else []
+    if state is not None:
+        notes.append(state.word if state.visits == 1 else f"{state.word}, {state.visits} visits")
+    style = _spot_style(spot._replace(note="\n".join(notes)))
+    return style | {"fillcolor": quoted(fill), "color": quoted(border)}
 
 
 def _wrapped(text: str) -> list[str]:
