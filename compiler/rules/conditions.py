@@ -151,13 +151,28 @@ def _dead(project: Project, edge: Edge) -> Diagnostic | None:
                 hint = did_you_mean(clause.literal, labels) or f"its options are {listed(labels, 'and')}"
                 return _dead_clause(edge, clause, f'"{clause.literal}" is no option of "{edge.source}"; {hint}')
         if clause.key == OUTCOME and clause.op == "=" and clause.literal not in domain:
-            hint = did_you_mean(clause.literal, domain) or f"it ends with {_words(domain)}"
-            return _dead_clause(edge, clause, f'"{edge.source}" never ends with {clause.literal}; {hint}')
+            return _outside(graph, edge, clause, domain)
     needs = needs_of(edge.condition)
     if needs is not None and not words_that_fit(needs, domain):
         clause = next(clause for clause in edge.condition if clause.key == OUTCOME)
         return _dead_clause(edge, clause, f'this never holds: "{edge.source}" ends with {_words(domain)} only')
     return None
+
+
+def _outside(graph: Graph, edge: Edge, clause: Clause, domain: frozenset[str]) -> Diagnostic:
+    hint = did_you_mean(clause.literal, domain)
+    if kind_of(graph, edge.source) is not Kind.CONDITIONAL:
+        hint = hint or f"it ends with {_words(domain)}"
+        return _dead_clause(edge, clause, f'"{edge.source}" never ends with {clause.literal}; {hint}')
+    found = _dead_clause(
+        edge, clause, f'{clause.literal} never arrives at "{edge.source}"; {hint or f"only {_words(domain)} can"}'
+    )
+    if clause.literal != "fail":
+        return found
+    help_ = (
+        "a failure follows an edge whose condition takes it, an edge beside conditional ones, or a stage's only edge"
+    )
+    return found._replace(help=help_)
 
 
 def _dead_clause(edge: Edge, clause: Clause, message: str) -> Diagnostic:

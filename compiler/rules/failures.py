@@ -102,7 +102,7 @@ def check_unrouted(project: Project) -> Iterator[Diagnostic]:
         if id_ not in project.analysis.reachable_with_retries or id_ in inside or _routes_failure(project, id_):
             continue
         node, edges = graph.nodes[id_], graph.outgoing[id_]
-        if kind.value in _WORKING_ALONE:
+        if kind.value in _WORKING_ALONE and node.declared:
             yield Diagnostic(
                 "stage_failure_ends_run",
                 node.span,
