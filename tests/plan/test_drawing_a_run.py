@@ -53,12 +53,12 @@ def test_each_node_shows_how_it_ended_and_unvisited_ones_are_white(ran: Path) ->
 
 
 def test_a_stage_that_was_cut_off_shows_as_running(ran: Path) -> None:
-    progress = ran / "run" / "progress.ndjson"
-    lines = progress.read_text().splitlines(keepends=True)
+    lines = (ran / "run" / "progress.ndjson").read_text().splitlines(keepends=True)
     started = next(at for at, line in enumerate(lines) if json.loads(line).get("node_id") == "bad")
-    progress.write_text("".join(lines[: started + 1]) + lines[started + 1][:20])
+    (ran / "cut").mkdir()
+    (ran / "cut" / "progress.ndjson").write_text("".join(lines[: started + 1]) + lines[started + 1][:20])
 
-    _, text, _ = _drawn(ran, "--run", str(ran / "run"))
+    _, text, _ = _drawn(ran, "--run", str(ran / "cut"))
 
     assert "running" in _line(text, "bad")
 
