@@ -38,6 +38,7 @@ COMMANDS: dict[str, Command] = {
     "graph": Command("graph", "draw a plan or a pipeline"),
     "schema": Command("schema", "print a JSON Schema"),
     "rules": Command("rules", "list the lint rules, or explain one"),
+    "simulate-provider": Command("simulate_provider", "serve the providers' protocols locally, from a scenario"),
 }
 
 
@@ -105,7 +106,7 @@ def _columns() -> int:
 
 def _front_page(argv: Sequence[str], stdout: TextIO, stderr: TextIO) -> int:
     text = "usage: attractor COMMAND [ARGUMENTS]\n\n" + "".join(
-        f"  {name:<10} {command.help}\n" for name, command in COMMANDS.items()
+        f"  {name:<17} {command.help}\n" for name, command in COMMANDS.items()
     ) + "\n`attractor COMMAND --help` says more.\n"  # fmt: skip
     if not argv or argv[0] in {"-h", "--help", "help"}:
         stdout.write(text)

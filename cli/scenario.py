@@ -1,6 +1,7 @@
-"""Read a scenario file for `--simulate`, and say at which line it is wrong."""
+"""Read a scenario file, of `--simulate` or of the provider simulator, and say at which line it is wrong."""
 
 import os
+from collections.abc import Mapping
 from typing import TextIO
 
 from attractor.compiler.diagnostics import Severity, sorted_unique
@@ -14,13 +15,19 @@ from .disk import Disk
 
 def read_scenario_file(path: str, stderr: TextIO) -> Scenario | None:
     """Return the scenario at `path`; None when it is none, and `stderr` says why."""
+    document = read_document(path, "scenario", stderr)
+    return Scenario(document) if document is not None else None
+
+
+def read_document(path: str, schema: str, stderr: TextIO) -> Mapping[str, object] | None:
+    """Return what stands at `path` if `schemas/SCHEMA.schema.json` accepts it; else None, and `stderr` says why."""
     try:
         source = Library(Disk()).source(path)
     except Unreadable as error:
         stderr.write(f"attractor: {error}\n")
         return None
-    document, found = read_scenario(source)
+    document, found = read_scenario(source, schema)
     if found:
         errors = [each._replace(severity=each.severity or Severity.ERROR) for each in found]
         stderr.write(render_text(sorted_unique(errors), colour=wants_colour(stderr, os.environ)))
-    return Scenario(document) if document is not None and not found else None
+    return document if not found else None
