@@ -206,7 +206,7 @@ def _run_id(given: str | None, name: str) -> str:
 
 def _run_folder(given: str | None, run_id: str) -> Path:
     if given is not None:
-        return Path(given).absolute()
+        return Path(os.path.abspath(given))
     from platformdirs import user_state_path
 
     return user_state_path("attractor") / "runs" / run_id

@@ -71,7 +71,8 @@ class RealShell:
 
     def _start(self, command: Command, stdout: int, stderr: int) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [self._bash, "-c", command.command],
+            ["bash", "-c", command.command],
+            executable=self._bash,
             cwd=command.folder,
             env={**self._base, **_encoded(command.environment)},
             stdin=subprocess.DEVNULL,

@@ -144,6 +144,18 @@ def test_a_stage_sees_its_variables_and_no_secret(pipeline, monkeypatch: pytest.
     assert b"canary-7c1d" not in every_file
 
 
+@pytest.mark.parametrize("variable", ["ATTRACTOR_STATUS_PATH", "KILROY_STAGE_STATUS_PATH"])
+def test_a_tool_may_say_more_in_its_status_file(pipeline, variable: str) -> None:
+    body = f"""
+      a [shape=parallelogram, tool_command="cp said.json \\"${variable}\\""]
+      start -> a -> exit"""
+    made = pipeline(body)
+    (made.folder / "said.json").write_text('{"status": "fail", "failure_reason": "half done"}')
+
+    assert "'a' failed: half done" == made.exec("--quiet").final["reason"]
+    assert [] == os.listdir(made.folder / ".attractor/status")
+
+
 def test_json_prints_the_event_stream_and_nothing_else(pipeline) -> None:
     done = pipeline(TOOLS).exec("--json")
 
