@@ -210,9 +210,12 @@ class _Compiler:
         kept_back = set() if whole else {rule.id for rule in RULES if rule.whole}
         before = len(self.found)
         broken = any(each.rule == "internal_error" for each in self.found)
+        # What else could be said of a node that is not declared follows from that.
+        undeclared = {node.id for node in graph.nodes.values() if not node.declared}
         for check in CHECKS:
-            found = self._guarded(_name(check), graph.source, partial(_all_of, check, project))
-            self.found += [each for each in found or () if each.rule not in kept_back]
+            found = self._guarded(_name(check), graph.source, partial(_all_of, check, project)) or []
+            told = [each for each in found if each.rule not in kept_back]
+            self.found += [each for each in told if each.subject not in undeclared or each.rule == "edge_target_exists"]
         if broken:  # a check that misses what a broken pass should have resolved is no second mistake
             self.found[before:] = [each for each in self.found[before:] if each.rule != "internal_error"]
 

@@ -293,3 +293,17 @@ def test_without_fix_nothing_is_changed() -> None:
 
 def test_the_plan_names_the_version_of_the_package() -> None:
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == COMPILER_VERSION
+
+
+def test_an_undeclared_node_is_reported_once(tmp_path: Path) -> None:
+    """What else could be said of it follows from the misspelling."""
+    (tmp_path / "g.dot").write_text(
+        "digraph g { start [shape=Mdiamond] build [prompt=p] exit [shape=Msquare]\n"
+        "  start -> build -> exit\n  build -> biuld [condition=\"outcome=fail\"]\n}\n"
+    )
+    out = io.StringIO()
+
+    main(["compile", "--check", "--format", "json", str(tmp_path / "g.dot")], out, io.StringIO())
+
+    about = [found["rule"] for found in json.loads(out.getvalue())["diagnostics"] if "biuld" in found["message"]]
+    assert ["edge_target_exists"] == about
