@@ -15,9 +15,17 @@ def answer(path: str, headers: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     model = after[1:] or _DEFAULT
     if "anthropic-version" in headers:
-        one: dict[str, Any] = {"type": "model", "id": model, "display_name": model, "created_at": _CREATED_AT}
+        one: dict[str, Any] = {
+            "type": "model",
+            "id": model,
+            "display_name": model,
+            "created_at": _CREATED_AT,
+            "lifecycle": "active",
+            "max_input_tokens": 200_000,
+            "max_tokens": 64_000,
+        }
         return one if after else {"data": [one], "has_more": False, "first_id": model, "last_id": model}
-    if "v1beta" in before:
+    if "v1beta" in before or "x-goog-api-key" in headers:
         one = {"name": f"models/{model}", "displayName": model, "supportedGenerationMethods": ["generateContent"]}
         return one if after else {"models": [one]}
     one = {"id": model, "object": "model", "created": _CREATED, "owned_by": "simulator"}
