@@ -13,7 +13,7 @@ from .names import RESERVED, Names
 
 MAX_DEPTH = 64
 
-HEADER = re.compile(r"\b(?:strict[ \t]++)?+digraph\b[^{}\n]{0,100}+\{")
+HEADER = re.compile(r"""\b(?:strict\s++)?+digraph(?:\s++[^\s"{}=;,\[\]]++|\s*+"[^"\n]*+")?+\s*+\{""")
 _GROUP = re.compile(rf"\{{[A-Za-z0-9_ \t\r\n,;]*+\}}{GAP}-[->]")
 _GOES_ON = re.compile(rf"(?!(?:strict|digraph|graph)\b)[A-Za-z_][A-Za-z0-9_.]*+{GAP}(?:\[|=|->|--|;)|subgraph\b|\}}")
 _RESEMBLES_ID = re.compile(r"\w")
@@ -159,16 +159,17 @@ class _Body:
         self._skip_line()
 
     def _skip_line(self) -> None:
+        """Pass the rest of the line, or up to where something is sure to begin."""
         lexer = self.lexer
         if lexer.kind == "[":
             read_lists(lexer)
             return
-        if lexer.kind not in {"]", ","}:
+        passing = lexer.kind not in {"]", ","}
+        skip_token(lexer)
+        while passing and lexer.kind not in {";", "{", "}", "end"} and lexer.word != "subgraph":
+            if "\n" in lexer.text[lexer.previous_end : lexer.start]:
+                break
             skip_token(lexer)
-            while lexer.kind not in {";", "{", "}", "end"} and "\n" not in lexer.text[lexer.previous_end : lexer.start]:
-                skip_token(lexer)
-        else:
-            lexer.advance()
 
     def _statement(self) -> None:
         lexer = self.lexer

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attractor.compiler.condition import parse_condition
@@ -142,6 +142,7 @@ def written_strings(draw: st.DrawFn) -> tuple[str, str]:
     return text, "".join(pieces)
 
 
+@settings(deadline=None)
 @given(written_strings())
 def test_every_decoded_character_leads_back_to_what_it_was_written_as(written: tuple[str, str]) -> None:
     text, content = written
@@ -163,6 +164,7 @@ def test_every_decoded_character_leads_back_to_what_it_was_written_as(written: t
     assert sorted(set(offsets)) == offsets
 
 
+@settings(deadline=None)
 @given(written_strings(), st.data())
 def test_a_part_of_a_part_leads_to_the_same_places(written: tuple[str, str], data: st.DataObject) -> None:
     text, content = written
@@ -179,6 +181,7 @@ def test_a_part_of_a_part_leads_to_the_same_places(written: tuple[str, str], dat
     ]
 
 
+@settings(deadline=None)
 @given(st.lists(written_strings(), min_size=1, max_size=4))
 def test_joined_strings_lead_back_to_each_of_them(strings: list[tuple[str, str]]) -> None:
     file = " + ".join(f'"{content}"' for _, content in strings)
