@@ -18,7 +18,7 @@ from .lower_run import (
     lower_provider,
     lower_workspace,
     record_run,
-    used_providers,
+    used_models,
 )
 from .plan import COMPILER_VERSION, PLAN_VERSION, Plan, SourceFile
 from .provenance import Recorder, relative_path
@@ -47,7 +47,8 @@ def _lower_graph(
     assert graph.bounds is not None and graph.preflight is not None  # noqa: S101, PT018 - the passes have run
     recorder = Recorder(folder)
     analysis = Analysis(graph)
-    providers = used_providers(graph.llm.values()).union(*(child["providers"] for child in children.values()))
+    used = used_models(graph.llm.values())
+    providers = {*used}.union(*(child["providers"] for child in children.values()))
     known = [key for key in config.providers if key in providers]
     record_run(graph, config, known, recorder)
     plan: Plan = {
@@ -67,7 +68,7 @@ def _lower_graph(
         "policy": lower_policy(graph.bounds, config),
         "env": {"pass": list(config.env_pass)},
         "human": {"mode": config.human_mode},
-        "providers": {key: lower_provider(config.providers[key], scripts) for key in known},
+        "providers": {key: lower_provider(config.providers[key], used.get(key, ()), scripts) for key in known},
         "preflight": lower_preflight(graph.preflight, config, children.values()),
         "context": _context(graph, config),
         "nodes": lower_nodes(graph, children, recorder),

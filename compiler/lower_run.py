@@ -6,7 +6,7 @@ from . import plan as to
 from .attributes import origin_of
 from .graph import Bounds, Graph, LlmSettings, Origin, Preflight, Probe
 from .provenance import Recorder
-from .providers import known_provider
+from .providers import known_provider, model_flags
 from .run_config import Api, Provider, RunConfig
 
 Scripts = Mapping[str, Mapping[str, object]]
@@ -58,14 +58,19 @@ def lower_policy(bounds: Bounds, config: RunConfig) -> to.Policy:
 # Providers
 
 
-def used_providers(settings: Iterable[LlmSettings]) -> set[str]:
-    return {model.provider for each in settings for model in each.chain}
+def used_models(settings: Iterable[LlmSettings]) -> dict[str, set[str]]:
+    """Return the models of all chains, by provider."""
+    used: dict[str, set[str]] = {}
+    for model in {model for each in settings for model in each.chain}:
+        used.setdefault(model.provider, set()).add(model.model)
+    return used
 
 
-def lower_provider(provider: Provider, scripts: Scripts) -> to.Provider:
+def lower_provider(provider: Provider, models: Iterable[str], scripts: Scripts) -> to.Provider:
+    """Return a provider's part of the plan; `models` are those that the plan's chains ask of it."""
     return {
         "backend": provider.backend,
-        "api": None if provider.api is None else _api(provider.api),
+        "api": None if provider.api is None else _api(provider.key, provider.api, models),
         "executable": provider.executable,
         "script": scripts.get(provider.key),
         "prices": {
@@ -81,7 +86,8 @@ def lower_provider(provider: Provider, scripts: Scripts) -> to.Provider:
     }
 
 
-def _api(api: Api) -> to.Api:
+def _api(provider: str, api: Api, models: Iterable[str]) -> to.Api:
+    differing = {model: dict(model_flags(provider, api.protocol, model)) for model in sorted(models)}
     return {
         "protocol": api.protocol,
         "base_url": api.base_url,
@@ -91,7 +97,8 @@ def _api(api: Api) -> to.Api:
         "profile_family": api.profile_family,
         "max_tokens_floor": api.max_tokens_floor,
         "force_stream": api.force_stream,
-        "flags": dict(api.flags),
+        "flags": dict(sorted(api.flags.items())),
+        "model_flags": {model: flags for model, flags in differing.items() if flags},
     }
 
 
@@ -145,7 +152,7 @@ _FROM_CONFIG = {
 _POLICY = ("stall_timeout_ms", "stall_check_interval_ms", "max_llm_retries", "malformed_tool_call_limit")
 _PROVIDER = ("backend", "failover", "executable", "script")
 _API = ("protocol", "base_url", "path", "api_key_env", "headers", "profile_family", "max_tokens_floor", "force_stream",
-        "flags")  # fmt: skip
+        "flags", "model_flags")  # fmt: skip
 
 
 def record_run(graph: Graph, config: RunConfig, providers: Iterable[str], recorder: Recorder) -> None:

@@ -209,6 +209,7 @@ class Api(TypedDict):
     max_tokens_floor: int
     force_stream: bool
     flags: dict[str, Scalar]
+    model_flags: dict[str, dict[str, Scalar]]
 
 
 class Price(TypedDict):

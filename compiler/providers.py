@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 
 from .suggest import did_you_mean
 
-# Where servers of a protocol usually listen; for providers that the catalogue does not have.
-PROTOCOL_PATHS: Mapping[str, str] = {
-    "anthropic_messages": "/v1/messages",
-    "openai_responses": "/v1/responses",
-    "openai_chat_completions": "/v1/chat/completions",
-    "google_generate_content": "/v1beta/models/{model}:generateContent",
-}
-PROTOCOL_FAMILIES: Mapping[str, str] = {"anthropic_messages": "anthropic", "google_generate_content": "google"}
+Flags = Mapping[str, str | int | float | bool | None]
+
+
+class KnownProtocol(NamedTuple):
+    """What is assumed of a server that speaks it, for providers that the catalogue does not have."""
+
+    key: str
+    path: str
+    profile_family: str
+    flags: Flags  # all that the protocol has
 
 
 class KnownProvider(NamedTuple):
@@ -29,12 +31,13 @@ class KnownProvider(NamedTuple):
     api_key_env: str
     profile_family: str
     failover: Sequence[str]  # the built-in chain, not yet cut down to what run.yaml declares
-    default_model: str
+    default_model: str  # "" = none: it serves whatever was installed
     prefixes: Sequence[str]  # model ids that begin so are its own
     cli: str  # the vendor's own agent; "" = there is none
     max_tokens_floor: int
     force_stream: bool
-    flags: Mapping[str, str | int | float | bool | None]
+    flags: Flags  # where it differs from its protocol
+    models: Mapping[str, Flags]  # where models differ from it, by the beginning of their ids
 
 
 class KnownModel(NamedTuple):
@@ -66,9 +69,22 @@ def _load(name: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
+def known_protocols() -> Mapping[str, KnownProtocol]:
+    return {key: KnownProtocol(key=key, **entry) for key, entry in _load("protocols.json").items()}
+
+
+@lru_cache(maxsize=1)
 def known_providers() -> Mapping[str, KnownProvider]:
     """Return the built-in providers by canonical key."""
-    optional = {"cli": "", "max_tokens_floor": 0, "force_stream": False, "flags": {}}
+    optional = {
+        "default_model": "",
+        "prefixes": (),
+        "cli": "",
+        "max_tokens_floor": 0,
+        "force_stream": False,
+        "flags": {},
+        "models": {},
+    }
     return {key: KnownProvider(key=key, **{**optional, **entry}) for key, entry in _load("providers.json").items()}
 
 
@@ -125,7 +141,16 @@ def canonical_model(provider: str, model: str) -> str:
 def default_model(provider: str) -> str | None:
     """Return the built-in default model of the provider with this canonical key."""
     known = known_providers().get(provider)
-    return known.default_model if known is not None else None
+    return known.default_model or None if known is not None else None
+
+
+def model_flags(provider: str, protocol: str, model: str) -> Flags:
+    """Return where `model` differs from its provider; {} when that is not known, or it is asked in another protocol."""
+    known = known_providers().get(provider)
+    if known is None or known.protocol != protocol:
+        return {}
+    low = model.lower()
+    return known.models.get(max((start for start in known.models if low.startswith(start)), key=len, default=""), {})
 
 
 def builtin_failover(provider: str, declared: Collection[str]) -> tuple[str, ...]:

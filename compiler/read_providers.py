@@ -7,11 +7,11 @@ from typing import Any
 
 from .diagnostics import Diagnostic, Edit, Fix, Related
 from .providers import (
-    PROTOCOL_FAMILIES,
-    PROTOCOL_PATHS,
     KnownProvider,
     canonical_provider,
+    default_model,
     known_models,
+    known_protocols,
     known_provider,
     known_providers,
     suggest_provider,
@@ -132,7 +132,7 @@ class _Reader:
         written: str | None = self.values["default_model"]
         if written is not None:
             return written
-        built_in = self.known.default_model if self.known is not None else None
+        built_in = default_model(self.key)
         if built_in is None and backend == "scripted":
             built_in = SCRIPTED_MODEL
         if models is None or built_in in models:
@@ -153,25 +153,24 @@ class _Reader:
         if protocol is None:
             message = f'provider "{self.name}" is not built in: say which protocol it speaks, as api.protocol'
             near = suggest_provider(self.name)
-            allowed = f"one of {', '.join(PROTOCOL_PATHS)}"
+            allowed = f"one of {', '.join(known_protocols())}"
             self._report("run_protocol_required", self._place("")[0], message, "", near or allowed)
             protocol = "openai_chat_completions"
         elif known is None and values["base_url"] is None:
             message = f'provider "{self.name}" is not built in: say where it is, as api.base_url'
             self._report("run_required", self._place("api")[0], message, "api")
+        spoken = known_protocols()[protocol]
         same = known if known is not None and protocol == known.protocol else None
         return Api(
             protocol=protocol,
             base_url=_first(values["base_url"], known and known.base_url, ""),
-            path=_first(values["path"], same and same.path, PROTOCOL_PATHS[protocol]),
+            path=_first(values["path"], same and same.path, spoken.path),
             api_key_env=_first(values["api_key_env"], known and known.api_key_env, ""),
             headers={key: text for key, text in (values["headers"] or {}).items() if isinstance(text, str)},
-            profile_family=_first(
-                values["profile_family"], known and known.profile_family, PROTOCOL_FAMILIES.get(protocol, "openai")
-            ),
+            profile_family=_first(values["profile_family"], known and known.profile_family, spoken.profile_family),
             max_tokens_floor=int(_first(values["max_tokens_floor"], known and known.max_tokens_floor, 0)),
             force_stream=_first(values["force_stream"], known and known.force_stream, False),
-            flags=same.flags if same is not None else {},
+            flags={**spoken.flags, **(same.flags if same is not None else {})},
         )
 
     def _prices(self) -> dict[str, Price]:

@@ -29,7 +29,7 @@ class Api:
     profile_family: str  # openai | anthropic | google
     max_tokens_floor: int
     force_stream: bool
-    flags: Mapping[str, Scalar]  # what differs between vendors of one protocol, from the catalogue
+    flags: Mapping[str, Scalar]  # all of the protocol's: what differs between its vendors, from the catalogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

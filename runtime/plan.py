@@ -239,7 +239,8 @@ class Api(NamedTuple):
     profile_family: str  # openai | anthropic | google
     max_tokens_floor: int
     force_stream: bool
-    flags: Mapping[str, Scalar]
+    flags: Mapping[str, Scalar]  # all of the protocol's
+    model_flags: Mapping[str, Mapping[str, Scalar]]  # by model, over `flags`
 
 
 class Price(NamedTuple):

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from attractor.compiler.providers import (
-    PROTOCOL_PATHS,
     builtin_failover,
     canonical_model,
     canonical_provider,
@@ -14,7 +13,9 @@ from attractor.compiler.providers import (
     infer_provider,
     known_model,
     known_models,
+    known_protocols,
     known_providers,
+    model_flags,
     suggest_provider,
 )
 
@@ -72,14 +73,24 @@ def test_the_catalogue_is_consistent() -> None:
 
     assert len(aliases) == len(set(aliases))
     for known in providers.values():
-        assert known.protocol in PROTOCOL_PATHS
-        assert known_model(known.key, known.default_model) is not None
+        protocol = known_protocols()[known.protocol]
+        assert {*known.flags}.union(*known.models.values()) <= {*protocol.flags}
         assert set(known.failover) <= set(providers) - {known.key}
-        assert known.key == infer_provider(known.default_model)
+        if known.default_model:
+            assert known_model(known.key, known.default_model) is not None
+            assert known.key == infer_provider(known.default_model)
     for model in known_models().values():
         assert model.provider in providers
         assert model.max_output <= model.context
     assert list(providers) == list(SCHEMA["properties"]["llm"]["properties"]["providers"]["properties"])
+
+
+def test_a_models_flags_are_those_of_the_longest_beginning_of_its_id() -> None:
+    assert {"thinking": "budget"} == model_flags("anthropic", "anthropic_messages", "claude-haiku-4-5-20251001")
+    assert {} == model_flags("anthropic", "anthropic_messages", "claude-opus-4-6")
+    assert {} == model_flags("anthropic", "openai_chat_completions", "claude-haiku-4-5")
+    assert {"effort_key": ""} == model_flags("openai", "openai_responses", "gpt-4.1")
+    assert {} == model_flags("local", "openai_chat_completions", "qwen3")
 
 
 def test_a_near_provider_is_suggested() -> None:

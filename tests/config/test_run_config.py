@@ -67,7 +67,7 @@ def test_a_built_in_provider_needs_no_more_than_its_name() -> None:
         "profile_family": "openai",
         "max_tokens_floor": 16_000,
         "force_stream": True,
-        "flags": {},
+        "flags": {"auth": "x-api-key", "cache_control": False, "max_tokens_default": 32_000, "thinking": ""},
     } == dataclasses.asdict(provider.api)
 
 
