@@ -1,6 +1,7 @@
 """One visit of a working stage: attempts with back-off until an outcome stands."""
 
 import json
+import os
 from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import replace
@@ -101,15 +102,20 @@ def _not_json(updates: Mapping[str, Json]) -> str:
 def _attempt(walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival) -> Attempt:
     clock, state = walk.world.clock, walk.state
     folder = walk.records.stage_folder(state.home, node.id, visit, attempt)
-    files = status.prepare(walk.world.workspace.folder, folder_name(node.id), node, visit, attempt)
+    workspace = walk.world.workspace.folder
+    gone = not os.path.isdir(workspace)  # made anew it would be empty, and a stage might be content with that
+    files = status.StatusFiles("", ())
+    if not gone:
+        files = status.prepare(workspace, folder_name(node.id), node, visit, attempt)
     walk.world.emit(StageStarted(node.id, node.kind, visit, attempt, node.attempts, folder))
     started_s = clock.now_s()
     timeout = _stage_timeout(walk, node)
     world = walk.world._replace(cancellation=_cancellation(walk, node, timeout))
     step = walk.steps.get(node.kind)
-    if step is None:
-        reason = f"this attractor cannot run nodes of kind {node.kind}"
-        report = Report(Outcome.failed(reason, FailureClass.STRUCTURAL))
+    if gone:
+        report = _unable(f"the workspace is gone: {workspace}")
+    elif step is None:
+        report = _unable(f"this attractor cannot run nodes of kind {node.kind}")
     else:
         report = step(_visit(walk, node, visit, attempt, arrival, walk.run.folder / folder, files), world)
     walk.meter.charge(report.usage)
@@ -129,6 +135,10 @@ def _attempt(walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival)
         )
     )
     return Attempt(outcome, report)
+
+
+def _unable(reason: str) -> Report:
+    return Report(Outcome.failed(reason, FailureClass.STRUCTURAL))
 
 
 def _visit(

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from .outcome import Json
@@ -45,10 +46,20 @@ class LineFile:
     """A file that only ever grows by whole lines."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
     def append(self, line: str) -> None:
-        _write_all(self._descriptor, utf8(line))
+        try:
+            _write_all(self._descriptor, utf8(line))
+        except OSError:  # disk full, say: the next line must not begin behind half of this one
+            self._cut_torn_line()
+            raise
+
+    def _cut_torn_line(self) -> None:
+        with suppress(OSError), open(self._path, "rb") as file:
+            whole = file.read().rfind(b"\n") + 1
+            os.ftruncate(self._descriptor, whole)
 
     def append_durably(self, line: str) -> None:
         self.append(line)

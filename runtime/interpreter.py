@@ -5,7 +5,9 @@ next edge, restart or go on, and at an exit the goal gates. The parts that take 
 visit of a stage), `branches` (parallel regions), `routing`, `retry`, `breakers` (pure).
 """
 
-from . import branches, breakers, routing
+from contextlib import suppress
+
+from . import branches, breakers, routing, status
 from .attempts import run_stage
 from .context import FAILURE_KEYS, clip, facts_of, is_engine_key
 from .events import (
@@ -36,10 +38,21 @@ def run(walk: Walk) -> Ending:
         RunStarted(plan.name, plan.goal, plan.digest, str(workspace.folder), workspace.branch, workspace.base_sha)
     )
     walk.records.snapshot(walk.state)
-    ending = go(walk, Arrival(plan.start))
-    walk.record(Ended(ending.status, ending.reason, ending.node))
-    walk.records.snapshot(walk.state)
+    try:
+        ending = go(walk, Arrival(plan.start))
+    except OSError as error:  # the run directory or the workspace: the disk is full, a folder went away
+        ending = _cut_off(walk, error)
+    status.tidy(workspace.folder)
+    with suppress(OSError):  # what is on disk is enough to say where the run stood
+        walk.record(Ended(ending.status, ending.reason, ending.node))
+        walk.records.snapshot(walk.state)
     return ending
+
+
+def _cut_off(walk: Walk, error: OSError) -> Ending:
+    place = f": {error.filename}" if error.filename else ""
+    reason = f"the run's files cannot be written: {error.strerror or error}{place}"
+    return Ending("fail", reason, FailureClass.TRANSIENT_INFRA, walk.state.position.node)
 
 
 def go(walk: Walk, arrival: Arrival) -> Ending:

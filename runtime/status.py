@@ -63,6 +63,13 @@ def prepare(workspace: Path, folder_name: str, node: Node, visit: int, attempt: 
     return StatusFiles(primary, tuple(place for place in places if not os.path.lexists(place)))
 
 
+def tidy(workspace: Path) -> None:
+    """Remove the folder of status files when nothing is in it, so that a workspace is left as it was found."""
+    with suppress(OSError):
+        os.rmdir(workspace / FOLDER)
+        os.rmdir((workspace / FOLDER).parent)
+
+
 def ingest(node: Node, known: Outcome | None, files: StatusFiles) -> Ingested:
     """Return how the attempt ended, and take the status files away so that they are never committed.
 

@@ -59,6 +59,10 @@ def complaints_about(run: Path) -> list[str]:
         for path in run.rglob(name):
             if worktree not in path.parents:
                 found += _judge(schema, json.loads(path.read_text(encoding="utf-8")), str(path.relative_to(run)))
+    for path in run.rglob("stages/**/events.ndjson"):
+        if worktree not in path.parents:
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+                found += _judge("session_event", json.loads(line), f"{path.relative_to(run)}:{number}")
     found += [f"left over: {path.relative_to(run)}" for path in run.rglob("*.tmp") if worktree not in path.parents]
     events = [json.loads(line)["event"] for line in (run / "progress.ndjson").read_text().splitlines()]
     ends = [event for event in events if event in ("run_completed", "run_failed", "run_canceled")]

@@ -188,6 +188,30 @@ def test_the_snapshots_stay_few_however_long_the_run(play: Any, build: Any) -> N
     assert 7 >= len(played.events("checkpoint_saved"))
 
 
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from attractor.runtime.files import LineFile
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+file = LineFile(Path(sys.argv[1]))
+for line in ("a" * 59 + "\\n", "b" * 59 + "\\n", "c" * 19 + "\\n"):
+    try:
+        file.append_durably(line)
+    except OSError as error:
+        print(error.strerror)
+"""
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path / "lines")], capture_output=True, text=True, check=True
+    )
+
+    assert "File too large" == done.stdout.strip()
+    assert ["a" * 59, "c" * 19] == (tmp_path / "lines").read_text().splitlines()
+
+
 KILLED = """
 import sys
 from pathlib import Path

@@ -1,5 +1,6 @@
 """The walk, end to end: compiled pipelines, fake stages, the real interpreter and a real run directory."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -598,6 +599,37 @@ def test_each_attempt_has_a_folder_of_its_own(play: Any) -> None:
     folders = sorted(str(path.relative_to(played.folder)) for path in played.folder.glob("stages/verify/*"))
     assert ["stages/verify/1-1", "stages/verify/1-2", "stages/verify/2-1"] == folders
     assert "fail" == played.json("stages/verify/1-2/status.json")["status"]
+
+
+def test_the_workspace_is_left_as_it_was_found(play: Any, tmp_path: Path) -> None:
+    play(LOOP, {"verify": ["fail", "success"]})
+
+    assert [] == list((tmp_path / "workspace").rglob("*"))
+
+
+def test_a_workspace_that_went_away_is_not_made_anew(play: Any, tmp_path: Path) -> None:
+    def remove(visit: Any, world: Any) -> Report:
+        shutil.rmtree(visit.workspace)
+        return Report(Outcome.success())
+
+    played = play(f"a [{T}]; b [{T}]; start -> a -> b -> done", {"a": remove})
+
+    assert f"'b' failed: the workspace is gone: {tmp_path / 'workspace'}" == played.ending.reason
+    assert not (tmp_path / "workspace").exists()
+
+
+@pytest.mark.broken_run_dir
+def test_a_run_directory_that_cannot_be_written_ends_the_run(play: Any) -> None:
+    def fill(visit: Any, world: Any) -> Report:
+        shutil.rmtree(visit.run.folder / "stages")
+        (visit.run.folder / "stages").write_text("in the way")
+        return Report(Outcome.success())
+
+    played = play(f"a [{T}]; b [{T}]; start -> a -> b -> done", {"a": fill})
+
+    assert "the run's files cannot be written: Not a directory" in played.ending.reason
+    assert "fail" == played.json("final.json")["status"]
+    assert "run_failed" == played.events()[-1]["event"]
 
 
 def test_edges_tell_the_stage_how_much_of_the_past_it_gets(play: Any) -> None:

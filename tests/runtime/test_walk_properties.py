@@ -125,11 +125,15 @@ def _bounded(played: Any) -> None:
     for line in (played.folder / "journal.ndjson").read_text().splitlines():
         entry = json.loads(line)
         if entry["entry"] == "restarted":
-            passes = Counter({key: count for key, count in passes.items() if key[0] != entry["branch"]})
+            passes = Counter({key: n for key, n in passes.items() if not _is_within(key[0], entry["branch"])})
         if entry["entry"] == "finished":
             passes[entry["branch"], entry["node"]] += 1
             assert passes[entry["branch"], entry["node"]] == entry["visit"] <= MAX_VISITS
             assert 1 <= entry["attempts"] <= 3
+
+
+def _is_within(branch: str, outer: str) -> bool:
+    return branch == outer or branch.startswith(f"{outer}/" if outer else "")
 
 
 def _well_formed(played: Any) -> None:
