@@ -28,6 +28,7 @@ from attractor.runtime.scripted import Scenario
 from attractor.runtime.steps import STEPS, simulated
 from attractor.runtime.steps.codergen import unsupported_providers
 
+from .disk import Disk
 from .main import ExitCode
 
 MAX_PLAN_BYTES = 1 << 30
@@ -85,8 +86,6 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
 def _load(arguments: argparse.Namespace, stderr: TextIO) -> Loaded:
     path = Path(arguments.plan)
     try:
-        from .disk import Disk
-
         text = Disk().read(arguments.plan, MAX_PLAN_BYTES)
         plan = read_plan(text, arguments.plan, allow_edited=arguments.allow_edited)
     except OSError as error:

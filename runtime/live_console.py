@@ -46,7 +46,7 @@ class Row(NamedTuple):
 
 
 class LiveView:
-    """A listener for events, and a context manager around the run: the view is on the screen while it is open."""
+    """A listener for events, and a context manager around the run: on the screen from the first event to the end."""
 
     def __init__(self, plan: Plan, run_id: str, clock: Clock, console: Console | None = None) -> None:
         self._plan = plan
@@ -61,7 +61,6 @@ class LiveView:
         self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8)
 
     def __enter__(self) -> Self:
-        self._live.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -77,6 +76,8 @@ class LiveView:
             self._live.start()
 
     def __call__(self, record: Record) -> None:
+        if not self._live.is_started:
+            self._live.start()
         event = record.event
         node_id = getattr(event, "node_id", "")
         row = self._rows.get(node_id)

@@ -3,6 +3,7 @@
 import io
 import json
 import typing
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -70,17 +71,28 @@ class StandingClock:
         return STAMP.ts
 
 
+@pytest.fixture
+def live():
+    """Return a live view of a plan on a screen of some size; it is off the screen after the test."""
+    with ExitStack() as open_views:
+
+        def live(plan: Path, width: int, height: int) -> tuple[LiveView, Console]:
+            console = Console(file=io.StringIO(), width=width, height=height)
+            view = LiveView(read_plan(plan.read_bytes(), "plan"), "r-1", StandingClock(), console)
+            return open_views.enter_context(view), console
+
+        yield live
+
+
 def screen(view: LiveView, console: Console) -> list[str]:
     with console.capture() as captured:
         console.print(view._render())
     return [line.rstrip() for line in captured.get().splitlines()]
 
 
-def test_the_live_view_shows_what_each_node_is_doing(pipeline) -> None:
+def test_the_live_view_shows_what_each_node_is_doing(pipeline, live) -> None:
     body = '  a [shape=parallelogram, tool_command="true", max_retries=2]\n  b [prompt="p"]\n  start -> a -> b -> exit'
-    plan = read_plan(pipeline(body).plan.read_bytes(), "plan")
-    console = Console(file=io.StringIO(), width=100, height=30)
-    view = LiveView(plan, "r-1", StandingClock(), console)
+    view, console = live(pipeline(body).plan, 100, 30)
 
     view(Record(STAMP, StageStarted("a", "tool", 1, 2, 3, "")))
     running = screen(view, console)
@@ -100,12 +112,10 @@ def test_the_live_view_shows_what_each_node_is_doing(pipeline) -> None:
     assert "19:05:00  a  fail (1.5 s): why" in done
 
 
-def test_a_long_pipeline_shows_the_nodes_around_the_current_one(pipeline) -> None:
+def test_a_long_pipeline_shows_the_nodes_around_the_current_one(pipeline, live) -> None:
     tools = "".join(f'  n{i} [shape=parallelogram, tool_command="true"]\n' for i in range(100))
     way = " -> ".join(["start", *(f"n{i}" for i in range(100)), "exit"])
-    plan = read_plan(pipeline(f"{tools}  {way}").plan.read_bytes(), "plan")
-    console = Console(file=io.StringIO(), width=80, height=24)
-    view = LiveView(plan, "r-1", StandingClock(), console)
+    view, console = live(pipeline(f"{tools}  {way}").plan, 80, 24)
     view(Record(STAMP, StageStarted("n50", "tool", 1, 1, 1, "")))
 
     lines = screen(view, console)
