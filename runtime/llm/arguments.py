@@ -6,19 +6,30 @@ documents are never concatenated. docs/investigations/streamed-tool-arguments.md
 """
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ..outcome import Json
-from .messages import ArgumentState
+from .messages import ArgumentState, whole_characters
 
 
 def _refuse_constant(word: str) -> object:
     raise ValueError(f"{word} is not JSON")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:40]} is too large a number")
+    return number
+
+
 # Raw newlines and tabs inside strings are accepted; NaN and Infinity are not: they could not be sent back.
-_DECODER: Final = json.JSONDecoder(strict=False, parse_constant=_refuse_constant)
+_DECODER: Final = json.JSONDecoder(strict=False, parse_constant=_refuse_constant, parse_float=_finite)
+_MOST_LEVELS: Final = 100  # what is read here is written into every later request, inside other levels
+_ESCAPED_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _BLANKS: Final = " \t\r\n"
 _WRONG_TYPES: Final = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
@@ -57,9 +68,10 @@ def resolve(
 
     Source: reference table T1-T37.
     """
-    joined = "".join(fragments)
-    text = joined if full is None else full
-    notes = [] if full is None or not joined or joined == full else ["full text differs from its fragments"]
+    joined = whole_characters("".join(fragments))
+    full = whole_characters(full or "")
+    text = full if full.strip(_BLANKS) else joined
+    notes = ["full text differs from its fragments"] if joined and text is full and full != joined else []
     if not text.strip(_BLANKS):
         return _from_start(start, text, cut=cut and last)
     value, error = _parse(text)
@@ -67,11 +79,11 @@ def resolve(
         if isinstance(start, Mapping) and start and start != value:
             notes.append("fragments replace a different start value")
         return _coerced(text, value, notes)
-    documents = _documents(text)
-    if len(documents) > 1 and all(document == documents[0] for document in documents):
-        return _coerced(text, documents[0], [*notes, "dup-collapsed"])
+    once = _repeated(text)
+    if once is not None:
+        return _coerced(text, once, [*notes, "dup-collapsed"])
     if isinstance(start, Mapping) and start:
-        spliced = json.dumps(start, ensure_ascii=False)[:-1] + text
+        spliced = _dumps(start)[:-1] + text
         value, failed = _parse(spliced)
         if failed is None:
             return _coerced(spliced, value, [*notes, "spliced"])
@@ -87,9 +99,7 @@ def _from_start(start: object, text: str, *, cut: bool) -> Resolved:
         return Resolved(text, None, ArgumentState.TRUNCATED, _cut_message())
     if empty:
         return Resolved("{}", {}, ArgumentState.VALID)
-    if isinstance(start, str):
-        return resolve(UNSET, (start,), None, cut=cut, last=cut)
-    return _coerced(json.dumps(start, ensure_ascii=False), start, [])
+    return resolve(UNSET, (start if isinstance(start, str) else _dumps(start),), None, cut=cut, last=cut)
 
 
 def _coerced(raw: str, value: object, notes: list[str]) -> Resolved:
@@ -113,19 +123,37 @@ def _parse(text: str) -> tuple[object, str | None]:
         value, end = _DECODER.raw_decode(stripped)
     except json.JSONDecodeError as error:
         return None, f"{error.msg} at character {error.pos + 1}"
-    except ValueError as error:  # a constant, or an integer with thousands of digits
+    except ValueError as error:  # a constant, or a number that is too large
         return None, str(error)
     except RecursionError:
         return None, "nested too deeply"
     if end != len(stripped):
         return None, f"extra text after the JSON value, at character {end + 1}"
+    if _too_deep(stripped, value):
+        return None, f"nested too deeply: more than {_MOST_LEVELS} levels"
+    if _ESCAPED_SURROGATE.search(stripped):
+        value = json.loads(whole_characters(json.dumps(value, ensure_ascii=False)))
     return value, None
 
 
-def _documents(text: str) -> list[object]:
-    """Return the JSON documents that `text` consists of, [] when it is anything else."""
-    documents: list[object] = []
-    at = 0
+def _too_deep(text: str, value: object) -> bool:
+    if text.count("{") + text.count("[") <= _MOST_LEVELS:
+        return False
+    level = [value]
+    for _ in range(_MOST_LEVELS + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)
+
+
+def _repeated(text: str) -> object:
+    """Return the value of the JSON document that `text` is several times over; None when it is anything else."""
+    first: object = None
+    at = times = 0
     while at < len(text):
         if text[at] in _BLANKS:
             at += 1
@@ -133,9 +161,20 @@ def _documents(text: str) -> list[object]:
         try:
             value, at = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
-            return []
-        documents.append(value)
-    return documents
+            return None
+        if times and value != first:
+            return None
+        first = value
+        times += 1
+    return _parse(_dumps(first))[0] if times > 1 else None
+
+
+def _dumps(value: object) -> str:
+    """Return `value` as JSON text; what cannot be written so gives a text that cannot be read."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "["
 
 
 def _cut_message() -> str:

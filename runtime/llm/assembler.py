@@ -1,15 +1,15 @@
 """Puts a response together, block by block, as a stream delivers it.
 
-Blocks keep the order in which they were first seen. Nothing of a tool call is decided before `response` is called, and
-that only happens at the protocol's terminal event: a stream that ends without one yields nothing at all.
+Blocks keep the order in which they were first seen, and calls the id under which they were announced. Nothing of a
+tool call is decided before `response` is called, and that only happens at the protocol's terminal event: a stream that
+ends without one yields nothing at all.
 """
 
-import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Final
 
 from ..outcome import Json
-from .arguments import UNSET, Resolved, resolve
+from .arguments import UNSET, resolve
 from .messages import (
     ArgumentState,
     Finish,
@@ -17,7 +17,9 @@ from .messages import (
     Part,
     ReasoningDelta,
     RedactedThinking,
+    Request,
     Response,
+    Role,
     StreamEvent,
     Text,
     TextDelta,
@@ -27,7 +29,9 @@ from .messages import (
     ToolCallDelta,
     ToolCallEnd,
     ToolCallStart,
+    whole_characters,
 )  # fmt: skip
+from .wire import Endpoint
 
 NAMELESS: Final = "invalid_tool"  # stands in history for a call without a name: providers refuse empty ones
 
@@ -36,9 +40,11 @@ class _Block:
     """What is known of one block so far. Fragments are kept apart and joined once: arguments may be megabytes."""
 
     __slots__ = (
+        "announced",
         "closed",
         "fragments",
         "full",
+        "given",
         "id",
         "kind",
         "name",
@@ -52,8 +58,10 @@ class _Block:
     def __init__(self, ordinal: int, kind: str) -> None:
         self.ordinal = ordinal
         self.kind = kind  # text | thinking | redacted | opaque | tool
-        self.id = ""
+        self.id = ""  # of a call: unique in the response
+        self.given = ""  # the id as the provider gave it
         self.name = ""
+        self.announced = False
         self.start: object = UNSET
         self.fragments: list[str] = []
         self.full: str | None = None
@@ -62,17 +70,33 @@ class _Block:
         self.payload: Mapping[str, Json] = {}
         self.closed = False
 
+    @property
+    def text(self) -> str:
+        return whole_characters("".join(self.fragments))
+
 
 class Assembler:
     """One response in the making. `key` is the protocol's own name for a block (an index, an item id)."""
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint: Endpoint, request: Request) -> None:
+        self.warnings: list[str] = []
+        self._endpoint = endpoint
+        self._turn = sum(message.role is Role.ASSISTANT for message in request.messages) + 1
         self._open: dict[Hashable, _Block] = {}
         self._blocks: list[_Block] = []
-        self.warnings: list[str] = []
+        self._ids: dict[str, _Block] = {}
+        self._ends: list[StreamEvent] = []
+
+    def __bool__(self) -> bool:
+        """Say whether anything has come at all."""
+        return bool(self._blocks)
 
     def known(self, key: Hashable) -> bool:
         return key in self._open
+
+    def begin(self, key: Hashable, kind: str) -> None:
+        """Give the block at `key` its place, before anything of its content is known."""
+        self._block(key, kind)
 
     def text(self, key: Hashable, delta: str) -> TextDelta:
         block = self._block(key, "text")
@@ -95,29 +119,43 @@ class Assembler:
         """Keep (or replace) a block that only its provider understands."""
         self._block(key, "opaque").payload = payload
 
+    def is_opaque(self, key: Hashable) -> bool:
+        block = self._open.get(key)
+        return block is not None and block.kind == "opaque"
+
     def private(self, key: Hashable, state: Mapping[str, Json]) -> None:
         """Attach provider-private state to the block at `key`."""
         block = self._open.get(key)
         if block is not None:
             block.state = state
 
-    def tool(self, key: Hashable, *, id: str = "", name: str = "", start: object = UNSET) -> ToolCallStart:
-        """Open a tool call, or learn more about the one at `key`: what is known already is never overwritten."""
+    def tool(self, key: Hashable, *, id: str = "", name: str = "", start: object = UNSET) -> list[ToolCallStart]:
+        """Open a tool call, or learn more about the one at `key`: what is known already is never overwritten.
+
+        Returns the call's announcement, once: [] for a call that was announced before.
+        """
         block = self._block(key, "tool")
-        block.id = block.id or id
-        block.name = block.name or name
+        block.given = block.given or id
+        block.name = block.name or whole_characters(name)
         if block.start is UNSET:
             block.start = start
-        return ToolCallStart(block.ordinal, block.id, block.name)
+        if block.announced:
+            return []
+        block.announced = True
+        block.id = self._free_id(whole_characters(id) or f"call_{self._turn}_{len(self._ids) + 1}")
+        self._ids[block.id] = block
+        return [ToolCallStart(block.ordinal, block.id, block.name)]
 
     def rename(self, key: Hashable, name: str) -> None:
         """Replace the name of the call at `key`: one vendor splits names over fragments."""
-        self._block(key, "tool").name = name
+        self._block(key, "tool").name = whole_characters(name)
 
-    def arguments(self, key: Hashable, fragment: str) -> ToolCallDelta:
+    def arguments(self, key: Hashable, fragment: str) -> list[StreamEvent]:
+        """Add to the arguments of the call at `key`; a call that nothing announced is announced first."""
         block = self._block(key, "tool")
+        events: list[StreamEvent] = [] if block.announced else [*self.tool(key)]
         block.fragments.append(fragment)
-        return ToolCallDelta(block.ordinal, fragment)
+        return [*events, ToolCallDelta(block.ordinal, fragment)]
 
     def full_arguments(self, key: Hashable, text: str) -> None:
         """Set the text that the provider declares to be the whole."""
@@ -127,42 +165,47 @@ class Assembler:
         block = self._open.get(key)
         return "" if block is None else "".join(block.fragments)
 
-    def id_of(self, key: Hashable) -> str:
+    def last_fragment(self, key: Hashable) -> str:
         block = self._open.get(key)
-        return "" if block is None else block.id
+        return "" if block is None or not block.fragments else block.fragments[-1]
+
+    def given_id(self, key: Hashable) -> str:
+        """Return the id that the provider gave the call at `key`; "" when it gave none."""
+        block = self._open.get(key)
+        return "" if block is None else block.given
 
     def name_of(self, key: Hashable) -> str:
         block = self._open.get(key)
         return "" if block is None else block.name
 
     def close(self, key: Hashable) -> None:
-        """Close the block at `key`; an unknown key is ignored. Later words about it open a block of their own."""
+        """Close the block at `key`; an unknown key is ignored."""
         block = self._open.get(key)
-        if block is not None:
-            block.closed = True
-
-    def release(self, key: Hashable) -> None:
-        """Let `key` name a new block from now on; the old one stays."""
-        block = self._open.pop(key, None)
         if block is not None:
             block.closed = True
 
     def _block(self, key: Hashable, kind: str) -> _Block:
+        """Return the block at `key`, a new one when there is none of that kind yet."""
         block = self._open.get(key)
+        if block is not None and block.kind != kind:
+            key = (key, kind)
+            block = self._open.get(key)
         if block is None:
             block = self._open[key] = _Block(len(self._blocks), kind)
             self._blocks.append(block)
         return block
 
-    def events(self, parts: Sequence[Part]) -> list[StreamEvent]:
-        """Return the `ToolCallEnd` of each call among `parts`, in order."""
-        return [ToolCallEnd(at, part) for at, part in enumerate(parts) if isinstance(part, ToolCall)]
+    def _free_id(self, id: str) -> str:
+        """Return `id`, with a number behind it when another call of this response has it already."""
+        free, number = id, 2
+        while free in self._ids:
+            free, number = f"{id}_{number}", number + 1
+        return free
 
     def response(
         self,
         *,
         id: str,
-        provider: str,
         model: str,
         finish: Finish,
         finish_raw: str,
@@ -170,18 +213,27 @@ class Assembler:
         usage: TokenUsage,
         request_id: str = "",
     ) -> Response:
-        """Resolve every block and return the whole. `finish` becomes tool_calls when there are calls to run."""
+        """Resolve every block and return the whole; whether `finish` is tool_calls the content decides."""
         parts = self._parts(cut=finish is Finish.LENGTH)
-        if finish in {Finish.STOP, Finish.OTHER} and any(isinstance(part, ToolCall) for part in parts):
-            finish = Finish.TOOL_CALLS
+        if finish in {Finish.STOP, Finish.OTHER, Finish.TOOL_CALLS}:
+            if any(isinstance(part, ToolCall) for part in parts):
+                finish = Finish.TOOL_CALLS
+            elif finish is Finish.TOOL_CALLS:
+                finish = Finish.STOP
         return Response(
-            id=id, provider=provider, model=model, parts=parts, finish=finish, finish_raw=finish_raw,
-            finish_detail=finish_detail, usage=usage, request_id=request_id, warnings=tuple(self.warnings),
+            id=whole_characters(id), provider=self._endpoint.provider, model=whole_characters(model),
+            asked=self._endpoint.model, parts=parts, finish=finish, finish_raw=whole_characters(finish_raw),
+            finish_detail=whole_characters(finish_detail), usage=usage, request_id=request_id,
+            warnings=tuple(self.warnings),
         )  # fmt: skip
+
+    def ends(self) -> Sequence[StreamEvent]:
+        """Return the end of each call of the response, in order."""
+        return self._ends
 
     def _parts(self, *, cut: bool) -> tuple[Part, ...]:
         parts: list[Part] = []
-        seen: dict[str, ToolCall] = {}
+        twins: dict[str, list[ToolCall]] = {}  # given id -> its calls
         last = self._blocks[-1] if self._blocks else None
         for block in self._blocks:
             if block.kind != "tool":
@@ -189,56 +241,54 @@ class Assembler:
                 if part is not None:
                     parts.append(part)
                 continue
-            resolved = resolve(
-                block.start, block.fragments, block.full, cut=cut, last=block is last or not block.closed
-            )
-            call = _call(block, resolved, len(seen))
-            twin = seen.get(call.id)
-            if twin is not None and (twin.name, twin.raw) == (call.name, call.raw):
-                self.warnings.append(f"call {call.id} was delivered twice")
+            call = _call(block, cut=cut, last=block is last or not block.closed)
+            known = twins.setdefault(block.given or block.id, [])
+            if any(_same(call, twin) for twin in known):
+                self.warnings.append(f"call {block.given} was delivered twice")
                 continue
-            if twin is not None:
-                call = call._replace(id=_free_id(call.id, seen))
-                self.warnings.append(f"two calls had the id {twin.id}; the second is now {call.id}")
-            if resolved.note:
-                self.warnings.append(f"arguments of {call.name} ({call.id}): {resolved.note}")
-            seen[call.id] = call
+            if known:
+                self.warnings.append(f"two calls had the id {block.given}; the second is now {call.id}")
+            if call.note:
+                self.warnings.append(f"arguments of {call.name} ({call.id}): {call.note}")
+            known.append(call)
             parts.append(call)
+            self._ends.append(ToolCallEnd(block.ordinal, call))
         return tuple(parts)
 
 
 def _plain(block: _Block) -> Part | None:
-    text = "".join(block.fragments)
     match block.kind:
         case "thinking":
-            return Thinking(text, block.signature, block.state)
+            text = block.text
+            return Thinking(text, block.signature, block.state) if text or block.signature or block.state else None
         case "redacted":
-            return RedactedThinking(str(block.payload["data"]))
+            return RedactedThinking(str(block.payload.get("data", "")))
         case "opaque":
             return Opaque(block.payload)
         case _:
+            text = block.text
             return Text(text, block.state) if text or block.state else None
 
 
-def _call(block: _Block, resolved: Resolved, ordinal: int) -> ToolCall:
-    """Return the call; one without an id gets one that a replay of the same stream gives again."""
-    id = (
-        block.id
-        or "call_"
-        + hashlib.sha256(f"{ordinal}\0{block.name}\0{resolved.raw}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    )
-    call = ToolCall(
-        id, block.name, resolved.raw, resolved.arguments, resolved.state, resolved.error, resolved.note, block.state
-    )
-    if block.name:
-        return call
-    return call._replace(
-        name=NAMELESS, arguments=None, state=ArgumentState.MALFORMED, error="the call has no tool name"
+def _call(block: _Block, *, cut: bool, last: bool) -> ToolCall:
+    resolved = resolve(block.start, block.fragments, block.full, cut=cut, last=last)
+    if not block.name:
+        resolved = resolved._replace(arguments=None, state=ArgumentState.MALFORMED, error="the call has no tool name")
+    return ToolCall(
+        id=block.id,
+        name=block.name or NAMELESS,
+        raw=resolved.raw,
+        arguments=resolved.arguments,
+        state=resolved.state,
+        error=resolved.error,
+        note=resolved.note,
+        private=block.state,
     )
 
 
-def _free_id(id: str, taken: Mapping[str, ToolCall]) -> str:
-    number = 2
-    while f"{id}_{number}" in taken:
-        number += 1
-    return f"{id}_{number}"
+def _same(call: ToolCall, other: ToolCall) -> bool:
+    if call.name != other.name:
+        return False
+    if call.arguments is not None:
+        return call.arguments == other.arguments
+    return other.arguments is None and call.raw == other.raw

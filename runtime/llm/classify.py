@@ -4,10 +4,8 @@ Codes are read before words, because words lie: "quota" in a rate limit is not a
 a 400 at one vendor.
 """
 
-import email.utils
 import json
 import re
-import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -18,6 +16,7 @@ from .errors import (
     ContentFilter,
     ContextLength,
     InvalidRequest,
+    LastingServerError,
     LlmError,
     ModelNotFound,
     Overloaded,
@@ -26,9 +25,12 @@ from .errors import (
     ServerError,
     Timeout,
 )  # fmt: skip
+from .messages import whole_characters
+from .retry_after import error_details, retry_after_s
 from .wire import Endpoint, HttpError
 
 _MESSAGE_CHARS: Final = 600
+_CODE_CHARS: Final = 100
 
 # What a body's code or type means, whatever the status.
 _BY_CODE: Final[Mapping[str, type[LlmError]]] = {
@@ -42,6 +44,20 @@ _BY_CODE: Final[Mapping[str, type[LlmError]]] = {
     "billing_hard_limit_reached": QuotaExceeded,
     "exceeded_current_quota_error": QuotaExceeded,
     "1113": QuotaExceeded,  # z.ai: balance exhausted
+    "1304": QuotaExceeded,  # for today
+    "1308": QuotaExceeded,  # until the plan's window is over
+    "1309": QuotaExceeded,  # the plan has ended
+    "1310": QuotaExceeded,  # for the week or month
+    "1211": ModelNotFound,
+    "1311": AccessDenied,
+    "1261": ContextLength,
+    "1300": ContentFilter,
+    "1301": ContentFilter,
+    "1302": RateLimit,
+    "1303": RateLimit,
+    "1305": RateLimit,
+    "1312": Overloaded,
+    "1234": ServerError,
     "invalid_api_key": Authentication,
     "authentication_error": Authentication,
     "api_key_invalid": Authentication,
@@ -57,12 +73,14 @@ _BY_CODE: Final[Mapping[str, type[LlmError]]] = {
     "invalid_prompt": ContentFilter,
     "sensitive": ContentFilter,
     "overloaded_error": Overloaded,
+    "engine_overloaded_error": Overloaded,
     "server_is_overloaded": Overloaded,
     "slow_down": Overloaded,
     "unavailable": Overloaded,
     "insufficient_system_resource": Overloaded,
     "rate_limit_error": RateLimit,
     "rate_limit_exceeded": RateLimit,
+    "rate_limit_reached_error": RateLimit,
     "resource_exhausted": RateLimit,
     "api_error": ServerError,
     "server_error": ServerError,
@@ -72,40 +90,47 @@ _BY_CODE: Final[Mapping[str, type[LlmError]]] = {
     "network_error": ServerError,
     "conflict_error": ServerError,
 }
-_SPENT: Final = re.compile(r"(?:_spend_limit|_usage_limit)_exceeded$")
+_SPENT: Final = re.compile(r"(?:spend|usage)_limit_exceeded$")
+_POLICY: Final = re.compile(r"_policy(?:_violation)?$")
+_STATUSES: Final = re.compile(r"[45][0-9]{2}")
+
+# What an error inside a successful answer would have had for a status.
+_STATUS_OF_CODE: Final[Mapping[str, int]] = {
+    "invalid_request_error": 400,
+    "invalid_argument": 400,
+    "failed_precondition": 400,
+    "badrequesterror": 400,
+    "timeout_error": 504,
+    "deadline_exceeded": 504,
+}
 
 # What a client error's words mean when its code says nothing more exact.
-_BY_WORDS: Final[tuple[tuple[type[LlmError], tuple[str, ...]], ...]] = (
+_BY_WORDS: Final[tuple[tuple[type[LlmError], re.Pattern[str]], ...]] = (
     (
         ContextLength,
-        (
-            "context length",
-            "context_length",
-            "prompt is too long",
-            "too many tokens",
-            "maximum context",
-            "input token count exceeds",
-            "context window",
+        re.compile(
+            r"context[ _]length|context[ _]window|prompt is too long|prompt exceeds max length|too many tokens"
+            r"|maximum context|exceed context limit|input token count.{0,60}exceeds"
         ),
     ),
     (
         QuotaExceeded,
-        (
-            "insufficient_quota",
-            "credit balance",
-            "insufficient balance",
-            "billing",
-            "spend limit",
-            "exceeded your current quota",
+        re.compile(
+            r"insufficient_quota|credit balance|insufficient (?:account )?balance|insufficient credits|billing"
+            r"|spend limit|api usage limits|exceeded your current quota"
         ),
     ),
-    (ContentFilter, ("content policy", "content filter", "safety", "moderation", "sensitive")),
+    (ContentFilter, re.compile(r"content policy|content filter|safety|moderation|sensitive")),
     (
         Authentication,
-        ("api key not valid", "invalid api key", "incorrect api key", "invalid x-api-key", "unauthorized"),
+        re.compile(
+            r"api[ _]key not valid|(?:invalid|incorrect) (?:x-)?api[ -]?key|api key (?:has )?expired|unauthorized"
+        ),
     ),
+    (ModelNotFound, re.compile(r"model\b.{0,120}?(?:not found|does not exist|not exist)", re.DOTALL)),
 )
-_NO_MODEL: Final = re.compile(r"model\b.{0,120}?(?:not found|does not exist|not exist)", re.DOTALL)
+_SPENT_IN_WORDS: Final = re.compile(r"spend limit|credit balance|insufficient (?:account )?balance|usage limit")
+_WORDS_COUNT: Final = frozenset({0, 400, 403, 404, 413, 422})
 
 
 class Said(NamedTuple):
@@ -135,8 +160,8 @@ def typed_error(answer: HttpError, endpoint: Endpoint) -> LlmError:
 def in_stream_error(body: object, endpoint: Endpoint, request_id: str = "") -> LlmError:
     """Return the typed error for an error that arrived inside a successful answer."""
     said = read_error(body) or Said("", ())
-    status = next((int(code) for code in said.codes if re.fullmatch("[45][0-9]{2}", code)), 0)
-    kind = _kind(status, said, body) if status or said.codes else ServerError
+    status = next((int(code) for code in said.codes if _STATUSES.fullmatch(code)), 0)
+    status = status or next((_STATUS_OF_CODE[code] for code in said.codes if code in _STATUS_OF_CODE), 0)
     message = f"{endpoint.provider} reported an error in its answer: {said.message or 'without a message'}"
     fields: dict[str, Any] = {
         "provider": endpoint.provider,
@@ -146,7 +171,7 @@ def in_stream_error(body: object, endpoint: Endpoint, request_id: str = "") -> L
         "retry_after_s": retry_after_s({}, body),
         "request_id": request_id,
     }
-    return _made(kind, message, fields)
+    return _made(_kind(status, said, body), message, fields)
 
 
 def _made(kind: type[LlmError], message: str, fields: dict[str, Any]) -> LlmError:
@@ -157,19 +182,40 @@ def _made(kind: type[LlmError], message: str, fields: dict[str, Any]) -> LlmErro
 
 def _kind(status: int, said: Said, body: object) -> type[LlmError]:
     for code in said.codes:
-        if _SPENT.search(code):
+        kind = _by_code(code)
+        if kind is RateLimit and _is_spent(code, said.message, body):
             return QuotaExceeded
-        kind = _BY_CODE.get(code)
-        if kind is RateLimit and _per_day(body):
-            return QuotaExceeded
-        # A vague code does not outrank what a client error says in words.
-        if kind is not None and not (kind is RateLimit and _by_words(said.message) is QuotaExceeded):
+        if kind is not None:
             return kind
-    if 400 <= status < 500:
-        words = _by_words(said.message)
-        if words is not None and not (status == 429 and words is not QuotaExceeded):
-            return words
+    words = _by_words(said.message)
+    if words is not None and (status in _WORDS_COUNT or (status == 429 and words is QuotaExceeded)):
+        return words
     return _by_status(status)
+
+
+def _by_code(code: str) -> type[LlmError] | None:
+    if _SPENT.search(code):
+        return QuotaExceeded
+    kind = _BY_CODE.get(code)
+    if kind is None and _POLICY.search(code):
+        return ContentFilter
+    if kind is None and "image" in code:
+        return InvalidRequest
+    return kind
+
+
+def _is_spent(code: str, message: str, body: object) -> bool:
+    """Say whether a rate limit is one that waiting does not lift.
+
+    Words say little: one vendor speaks of quota and billing in every rate limit, and only a quota per day is spent.
+    """
+    if code == "resource_exhausted":
+        return any(
+            "perday" in str(violation.get("quotaId", "")).lower()
+            for detail in error_details(body)
+            for violation in _entries(detail.get("violations"))
+        )
+    return code == "rate_limit_error" and bool(_SPENT_IN_WORDS.search(message.lower()))
 
 
 def _by_status(status: int) -> type[LlmError]:
@@ -202,10 +248,7 @@ def _by_status(status: int) -> type[LlmError]:
 
 def _by_words(message: str) -> type[LlmError] | None:
     text = message.lower()
-    for kind, words in _BY_WORDS:
-        if any(word in text for word in words):
-            return kind
-    return ModelNotFound if _NO_MODEL.search(text) else None
+    return next((kind for kind, words in _BY_WORDS if words.search(text)), None)
 
 
 def _overruled(kind: type[LlmError], should_retry: str) -> type[LlmError]:
@@ -213,7 +256,7 @@ def _overruled(kind: type[LlmError], should_retry: str) -> type[LlmError]:
     if should_retry == "true" and not kind.retryable:
         return ServerError
     if should_retry == "false" and kind.retryable:
-        return QuotaExceeded if issubclass(kind, RateLimit) else InvalidRequest
+        return QuotaExceeded if issubclass(kind, RateLimit) else LastingServerError
     return kind
 
 
@@ -224,108 +267,40 @@ def read_error(body: object) -> Said | None:
     if not isinstance(body, Mapping):
         return None
     inner = body.get("error")
-    if isinstance(inner, str):
-        return Said(_cut(inner), ())
+    if isinstance(inner, str) and inner:
+        return Said(_cut(inner), _codes(body))
     if not isinstance(inner, Mapping):
-        message = body.get("message") or body.get("detail") or body.get("msg")
-        inner = body if message else None
+        inner = body if _message(body) else None
     if inner is None:
         return None
-    message = inner.get("message") or inner.get("detail") or inner.get("msg") or ""
+    message = _message(inner)
     if not isinstance(message, str):
-        message = json.dumps(message, ensure_ascii=False)
-    reasons = [
-        str(detail["reason"])
-        for detail in inner.get("details") or ()
-        if isinstance(detail, Mapping) and detail.get("reason")
-    ]
-    codes = [
-        *reasons,
-        *(str(inner[key]) for key in ("code", "type", "status") if inner.get(key) not in (None, "", "error")),
-    ]
-    return Said(_cut(message), tuple(code.lower() for code in codes))
+        message = _dumps(message)
+    reasons = [detail["reason"] for detail in _entries(inner.get("details")) if isinstance(detail.get("reason"), str)]
+    return Said(_cut(message), tuple(reason.lower() for reason in reasons) + _codes(inner))
 
 
-def retry_after_s(headers: Mapping[str, str], body: object) -> float | None:
-    """Return how long the provider asks to wait, in any of the dialects; None when it does not say."""
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    written = headers.get("retry-after")
-    if written is not None:
-        seconds = _number(written)
-        return seconds if seconds is not None else _until(written)
-    delay = _retry_delay(body)
-    if delay is not None:
-        return delay
-    resets = [
-        _duration_s(value)
-        for name, value in headers.items()
-        if name.startswith("x-ratelimit-reset") and headers.get(name.replace("reset", "remaining")) in {None, "0"}
-    ]
-    known = [reset for reset in resets if reset is not None]
-    return max(known) if known else None
+def _message(said: Mapping[str, Any]) -> Any:
+    return said.get("message") or said.get("detail") or said.get("msg") or ""
 
 
-def _retry_delay(body: object) -> float | None:
-    """Return Google's `RetryInfo.retryDelay` ("37s")."""
-    for detail in _details(body):
-        if str(detail.get("@type", "")).endswith("RetryInfo"):
-            return _duration_s(str(detail.get("retryDelay", "")))
-    return None
-
-
-def _per_day(body: object) -> bool:
-    """Say whether a Google quota is spent for the day: waiting does not help."""
-    return any(
-        "perday" in str(violation.get("quotaId", "")).lower()
-        for detail in _details(body)
-        for violation in detail.get("violations") or ()
-        if isinstance(violation, Mapping)
+def _codes(said: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the code, type and status of an error, those that are words or numbers."""
+    words = (said.get(key) for key in ("code", "type", "status"))
+    return tuple(
+        str(word).lower()[:_CODE_CHARS] for word in words if isinstance(word, str | int) and word not in {"", "error"}
     )
 
 
-def _details(body: object) -> list[Mapping[str, Any]]:
-    if isinstance(body, list) and body:
-        body = body[0]
-    error = body.get("error") if isinstance(body, Mapping) else None
-    details = error.get("details") if isinstance(error, Mapping) else None
-    return [detail for detail in details if isinstance(detail, Mapping)] if isinstance(details, list) else []
+def _entries(value: object) -> list[Mapping[str, Any]]:
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
 
 
-_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)?")
-_UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
-
-
-def _duration_s(text: str) -> float | None:
-    """Read `37s`, `6m0s`, `120ms`, `1.5`."""
-    at = 0
-    total = 0.0
-    text = text.strip()
-    while at < len(text):
-        match = _DURATION.match(text, at)
-        if match is None:
-            return None
-        total += float(match[1]) * _UNIT_S[match[2] or ""]
-        at = match.end()
-    return total if text else None
-
-
-def _number(text: str | None) -> float | None:
+def _dumps(value: object) -> str:
     try:
-        value = float(text) if text is not None else None
-    except ValueError:
-        return None
-    return value if value is None or 0 <= value < 1e9 else None
-
-
-def _until(text: str) -> float | None:
-    """Read an HTTP date as seconds from now."""
-    try:
-        moment = email.utils.parsedate_to_datetime(text)
-    except (ValueError, TypeError):
-        return None
-    return max(0.0, moment.timestamp() - time.time())
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
 
 
 def _json(body: bytes) -> object:
@@ -341,5 +316,5 @@ def _plain(body: bytes) -> str:
 
 
 def _cut(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(whole_characters(text[: _MESSAGE_CHARS * 4]).split())
     return text if len(text) <= _MESSAGE_CHARS else text[:_MESSAGE_CHARS] + " …"

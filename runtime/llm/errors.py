@@ -3,7 +3,7 @@
 | class | retry | failover |
 |---|---|---|
 | Network, ServerError, Overloaded, RateLimit, Timeout, StreamTruncated, MalformedStream | yes | yes |
-| QuotaExceeded, ModelNotFound, AccessDenied | no | yes |
+| LastingServerError, QuotaExceeded, ModelNotFound, AccessDenied | no | yes |
 | Authentication, InvalidRequest, ContextLength, ContentFilter, Configuration | no | no |
 | LimitReached, Canceled | no | never |
 """
@@ -66,6 +66,12 @@ class ServerError(TransientError):
     kind = "server_error"
 
 
+class LastingServerError(ServerError):
+    """A server error of which the provider says that another try is no use."""
+
+    retryable = False
+
+
 class Overloaded(ServerError):
     kind = "overloaded"
 
@@ -75,7 +81,7 @@ class RateLimit(TransientError):
 
 
 class Timeout(TransientError):
-    """`phase` says which limit: connect, first_byte, idle, progress or total."""
+    """`phase` says which limit: connect, first_byte, idle, progress or total; or server, for a status that says so."""
 
     kind = "timeout"
 

@@ -1,15 +1,26 @@
 """The vocabulary of a conversation with a model: messages and their parts, requests, responses, usage.
 
-Pure values. What only one provider understands (signatures, reasoning items) rides on the part it came with, and is
-echoed only to where it came from (`Message.origin`).
+Pure values. Their text has no lone surrogates: it can be written and sent everywhere. What only one
+provider understands (signatures, reasoning items) rides on the part it came with, and is echoed only to where it came
+from (`Message.origin`).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..outcome import Json
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def whole_characters(text: str) -> str:
+    """Return `text` with surrogate pairs joined and lone surrogates replaced: providers split pairs over fragments."""
+    if text.isascii() or not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class Role(StrEnum):
@@ -29,7 +40,7 @@ class Finish(StrEnum):
 
 
 class Origin(NamedTuple):
-    """Who made an assistant message."""
+    """Who made an assistant message: the provider, and the model as it was asked for."""
 
     provider: str
     model: str
@@ -143,7 +154,8 @@ class Response:
 
     id: str
     provider: str
-    model: str  # as served
+    model: str  # as served, which may be a dated name of what was asked for
+    asked: str  # the model as asked for
     parts: tuple[Part, ...]
     finish: Finish
     finish_raw: str = ""
@@ -154,7 +166,7 @@ class Response:
 
     @property
     def message(self) -> Message:
-        return Message(Role.ASSISTANT, self.parts, Origin(self.provider, self.model))
+        return Message(Role.ASSISTANT, self.parts, Origin(self.provider, self.asked))
 
     @property
     def text(self) -> str:

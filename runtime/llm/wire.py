@@ -28,8 +28,9 @@ class HttpRequest(NamedTuple):
 class SseEvent(NamedTuple):
     """One payload event; comments never get this far."""
 
-    name: str  # the `event:` field; "" when there was none
+    name: str  # the `event:` field; "message" when there was none
     data: str
+    whole: bool = True  # False: the stream ended inside it, or right after it
 
 
 class HttpError(NamedTuple):

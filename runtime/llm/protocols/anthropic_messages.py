@@ -7,7 +7,7 @@ from ...outcome import Json
 from ..arguments import UNSET
 from ..assembler import Assembler
 from ..classify import in_stream_error, typed_error
-from ..errors import LlmError, MalformedStream, StreamTruncated
+from ..errors import LlmError
 from ..messages import (
     Finish,
     Finished,
@@ -28,7 +28,19 @@ from ..messages import (
     UsageSnapshot,
 )
 from ..wire import Endpoint, HttpError, HttpRequest, SseEvent
-from .shared import address, argument_object, count, flag, for_reader, mapping, max_tokens, records, safe_id, string
+from .shared import (
+    address,
+    argument_object,
+    count,
+    flag,
+    for_reader,
+    malformed,
+    mapping,
+    max_tokens,
+    records,
+    string,
+    truncated,
+)
 
 _VERSION: Final = "2023-06-01"
 _FINISH: Final[Mapping[str, tuple[Finish, str]]] = {
@@ -41,6 +53,8 @@ _FINISH: Final[Mapping[str, tuple[Finish, str]]] = {
     "refusal": (Finish.CONTENT_FILTER, "refusal"),
 }
 _BUDGET: Final = {"minimal": 1024, "low": 4096, "medium": 10000, "high": 24000, "xhigh": 32000, "max": 48000}
+_LONG_ROUND: Final = 15  # blocks; a cached prefix is found again within 20
+_CACHED: Final = {"cache_control": {"type": "ephemeral"}}
 
 
 def encode(request: Request, endpoint: Endpoint, key: str, *, stream: bool) -> HttpRequest:
@@ -58,15 +72,20 @@ def encode(request: Request, endpoint: Endpoint, key: str, *, stream: bool) -> H
     }
     if request.system:
         block: dict[str, Any] = {"type": "text", "text": request.system}
-        body["system"] = [block | {"cache_control": {"type": "ephemeral"}}] if caching else [block]
+        body["system"] = [block | _CACHED] if caching else [block]
     if request.tools:
         body["tools"] = [
             {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
             for tool in request.tools
         ]
         body["tool_choice"] = _tool_choice(request.tool_choice)
-    body |= _effort(request.reasoning_effort, endpoint, body["max_tokens"])
+    if not (request.tools and _forces_a_tool(request.tool_choice)):  # a forced tool and thinking exclude each other
+        body |= _effort(request.reasoning_effort, endpoint, body)
     return HttpRequest(address(endpoint), headers, body)
+
+
+def _forces_a_tool(choice: str) -> bool:
+    return choice not in {"auto", "none"}
 
 
 def _tool_choice(choice: str) -> dict[str, str]:
@@ -79,31 +98,48 @@ def _tool_choice(choice: str) -> dict[str, str]:
             return {"type": "tool", "name": name}
 
 
-def _effort(effort: str | None, endpoint: Endpoint, limit: int) -> dict[str, Any]:
+def _effort(effort: str | None, endpoint: Endpoint, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body's keys that ask for reasoning, in the form that the vendor's models know."""
     if effort is None or effort == "none":
         return {}
     match flag(endpoint, "thinking"):
         case "adaptive":
+            effort = "low" if effort == "minimal" else effort
             return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
         case "budget":
-            budget = min(_BUDGET.get(effort, _BUDGET["medium"]), limit - 1024)
+            budget = min(_BUDGET.get(effort, _BUDGET["medium"]), body["max_tokens"] - 1024)
+            if _in_an_unthinking_round(body["messages"]):
+                return {}
             return {"thinking": {"type": "enabled", "budget_tokens": budget}} if budget >= 1024 else {}
         case _:
             return {}
 
 
+def _in_an_unthinking_round(messages: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether results answer a message that does not begin with thinking: thinking cannot be asked for then."""
+    if len(messages) < 2 or messages[-1]["content"][0]["type"] != "tool_result":
+        return False
+    return messages[-2]["content"][0]["type"] not in {"thinking", "redacted_thinking"}
+
+
 def _messages(messages: Sequence[Message], endpoint: Endpoint) -> list[dict[str, Any]]:
-    """Return the history; results and what the user says after them form one user message, results first."""
+    """Return the history; results and what the user says around them form one user message, results first."""
     encoded: list[dict[str, Any]] = []
-    for message in for_reader(messages, endpoint):
+    for message in for_reader(messages, endpoint, any_id=False):
         role = "assistant" if message.role is Role.ASSISTANT else "user"
-        content = [_block(part) for part in message.parts]
+        content = [_block(part) for part in message.parts if not _is_blank(part)]
         if encoded and encoded[-1]["role"] == role:
             encoded[-1]["content"] += content
-        else:
+        elif content:
             encoded.append({"role": role, "content": content})
+    for turn in encoded:
+        if turn["role"] == "user":
+            turn["content"].sort(key=lambda block: block["type"] != "tool_result")
     return encoded
+
+
+def _is_blank(part: Part) -> bool:
+    return isinstance(part, Text) and not part.text.strip()  # refused
 
 
 def _block(part: Part) -> dict[str, Any]:
@@ -117,32 +153,32 @@ def _block(part: Part) -> dict[str, Any]:
         case Opaque():
             return dict(part.payload)
         case ToolCall():
-            return {"type": "tool_use", "id": safe_id(part.id), "name": part.name, "input": argument_object(part)}
+            return {"type": "tool_use", "id": part.id, "name": part.name, "input": argument_object(part)}
         case ToolResult():
-            result = {"type": "tool_result", "tool_use_id": safe_id(part.call_id), "content": part.content}
+            result = {"type": "tool_result", "tool_use_id": part.call_id, "content": part.content}
             return result | {"is_error": True} if part.is_error else result
 
 
 def _marked(messages: list[dict[str, Any]], *, caching: bool) -> list[dict[str, Any]]:
     """Mark the end of the newest user turn as worth caching, and one place before it in long rounds."""
-    if caching and messages:
+    if caching and messages and messages[-1]["role"] == "user":
         blocks = messages[-1]["content"]
-        blocks[-1] = blocks[-1] | {"cache_control": {"type": "ephemeral"}}
-        if len(blocks) > 15:
-            blocks[0] = blocks[0] | {"cache_control": {"type": "ephemeral"}}
+        blocks[-1] = blocks[-1] | _CACHED
+        if sum(len(message["content"]) for message in messages[-2:]) > _LONG_ROUND:
+            blocks[0] = blocks[0] | _CACHED
     return messages
 
 
 def decode(events: Iterator[SseEvent], endpoint: Endpoint, request: Request) -> Iterator[StreamEvent]:
-    return _Decoder(endpoint).run(events)
+    return _Decoder(endpoint, request).run(events)
 
 
 class _Decoder:
     """One stream. The protocol dispatches on the record's own type, not on the event's name."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, request: Request) -> None:
         self.endpoint = endpoint
-        self.assembler = Assembler()
+        self.assembler = Assembler(endpoint, request)
         self.usage: dict[str, Any] = {}
         self.id = ""
         self.model = endpoint.model
@@ -155,14 +191,14 @@ class _Decoder:
         for record in records(events, self.endpoint):
             match record.get("type"):
                 case "message_start":
-                    yield self._started(mapping(record.get("message")))
+                    yield self.started(mapping(record.get("message")))
                 case "content_block_start":
                     index = count(record.get("index")) or 0
                     self.openings += 1
                     if index in keys:
                         self.assembler.close(keys[index])
                     keys[index] = (index, self.openings)
-                    yield from self._opened(keys[index], mapping(record.get("content_block")))
+                    yield from self.opened(keys[index], mapping(record.get("content_block")))
                 case "content_block_delta":
                     index = count(record.get("index")) or 0
                     if index not in keys:
@@ -176,32 +212,31 @@ class _Decoder:
                 case "message_delta":
                     yield from self._ending(record)
                 case "message_stop":
-                    response = self._response()
-                    yield from self.assembler.events(response.parts)
+                    response = self.response()
+                    yield from self.assembler.ends()
                     yield Finished(response)
                     return
                 case "error":
                     raise in_stream_error(record, self.endpoint, string(record.get("request_id")))
-                case _:
-                    pass  # pings, and what the protocol will add
-        raise StreamTruncated(
-            f"the stream of {self.endpoint.provider} ended without message_stop",
-            provider=self.endpoint.provider,
-            model=self.endpoint.model,
-        )
+                case _:  # pings, and what the protocol will add
+                    if record.get("error"):
+                        raise in_stream_error(record, self.endpoint)
+        raise truncated(self.endpoint, "without message_stop")
 
-    def _started(self, message: Mapping[str, Any]) -> StreamStart:
+    def started(self, message: Mapping[str, Any]) -> StreamStart:
         self.id = string(message.get("id"))
         self.model = string(message.get("model")) or self.endpoint.model
         self._count(mapping(message.get("usage")))
         return StreamStart(self.id, self.model)
 
-    def _opened(self, key: tuple[int, int], block: Mapping[str, Any]) -> Iterator[StreamEvent]:
+    def opened(self, key: tuple[int, int], block: Mapping[str, Any]) -> Iterator[StreamEvent]:
         match block.get("type"):
             case "text":
+                self.assembler.begin(key, "text")
                 if block.get("text"):
                     yield self.assembler.text(key, string(block["text"]))
             case "thinking":
+                self.assembler.begin(key, "thinking")
                 if block.get("thinking"):
                     yield self.assembler.thinking(key, string(block["thinking"]))
                 if block.get("signature"):
@@ -209,13 +244,17 @@ class _Decoder:
             case "redacted_thinking":
                 self.assembler.redacted(key, string(block.get("data")))
             case "tool_use":
-                yield self.assembler.tool(
+                yield from self.assembler.tool(
                     key, id=string(block.get("id")), name=string(block.get("name")), start=block.get("input", UNSET)
                 )
+            case None:
+                pass
             case _:
                 self.assembler.opaque(key, dict(block))
 
     def _grown(self, key: tuple[int, int], delta: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        if self.assembler.is_opaque(key):
+            return
         match delta.get("type"):
             case "text_delta":
                 yield self.assembler.text(key, string(delta.get("text")))
@@ -226,7 +265,7 @@ class _Decoder:
             case "input_json_delta":
                 fragment = string(delta.get("partial_json"))
                 if fragment:
-                    yield self.assembler.arguments(key, fragment)
+                    yield from self.assembler.arguments(key, fragment)
             case _:
                 pass
 
@@ -243,11 +282,10 @@ class _Decoder:
     def _count(self, usage: Mapping[str, Any]) -> None:
         self.usage |= {name: value for name, value in usage.items() if value is not None}
 
-    def _response(self) -> Response:
+    def response(self) -> Response:
         finish, detail = _finish(self.stop_reason, self.stop_details)
         return self.assembler.response(
             id=self.id,
-            provider=self.endpoint.provider,
             model=self.model,
             finish=finish,
             finish_raw=self.stop_reason,
@@ -280,22 +318,20 @@ def _usage(usage: Mapping[str, Any]) -> TokenUsage:
 def decode_complete(body: Json, endpoint: Endpoint, request: Request) -> Response:
     """Read an unstreamed message through the same decoder: each block is whole in its start."""
     message = mapping(body)
-    if message.get("type") == "error" or "error" in message:
+    if message.get("type") == "error" or message.get("error"):
         raise in_stream_error(body, endpoint, string(message.get("request_id")))
     content = message.get("content")
     if not isinstance(content, list):
-        raise MalformedStream(
-            f"{endpoint.provider} answered without content", provider=endpoint.provider, model=endpoint.model
-        )
-    decoder = _Decoder(endpoint)
-    decoder._started(message)
+        raise malformed(endpoint, "answered without content")
+    decoder = _Decoder(endpoint, request)
+    decoder.started(message)
     for index, block in enumerate(content):
-        for _ in decoder._opened((index, 0), mapping(block)):
+        for _ in decoder.opened((index, 0), mapping(block)):
             pass
         decoder.assembler.close((index, 0))
     decoder.stop_reason = string(message.get("stop_reason"))
     decoder.stop_details = mapping(message.get("stop_details"))
-    return decoder._response()
+    return decoder.response()
 
 
 def error(answer: HttpError, endpoint: Endpoint) -> LlmError:

@@ -7,11 +7,10 @@ from typing import Any, Final
 from ...outcome import Json
 from ..assembler import Assembler
 from ..classify import in_stream_error, read_error, typed_error
-from ..errors import LlmError, MalformedStream, StreamTruncated
+from ..errors import LlmError
 from ..messages import (
     Finish,
     Finished,
-    Message,
     Part,
     Request,
     Response,
@@ -26,7 +25,19 @@ from ..messages import (
     UsageSnapshot,
 )
 from ..wire import Endpoint, HttpError, HttpRequest, SseEvent
-from .shared import address, argument_object, count, flag, for_reader, mapping, max_tokens, records, string
+from .shared import (
+    address,
+    argument_object,
+    count,
+    flag,
+    for_reader,
+    malformed,
+    mapping,
+    max_tokens,
+    records,
+    string,
+    truncated,
+)
 
 _FINISH: Final[Mapping[str, tuple[Finish, str]]] = {
     "STOP": (Finish.STOP, ""),
@@ -44,6 +55,8 @@ _FINISH: Final[Mapping[str, tuple[Finish, str]]] = {
 _LEVELS: Final = {"none": "MINIMAL", "minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM"}
 _BUDGETS: Final = {"none": 0, "minimal": 512, "low": 2048, "medium": 8192}
 _HIGH_BUDGET: Final = 24576
+# What the vendor documents for calls that its model did not make itself, after a failover.
+_FOREIGN: Final = "skip_thought_signature_validator"
 
 
 def encode(request: Request, endpoint: Endpoint, key: str, *, stream: bool) -> HttpRequest:
@@ -68,7 +81,7 @@ def encode(request: Request, endpoint: Endpoint, key: str, *, stream: bool) -> H
         body["generationConfig"] = configuration
     url = address(endpoint)
     if stream:
-        url = url.replace(":generateContent", ":streamGenerateContent") + "?alt=sse"
+        url = url.replace(":generateContent", ":streamGenerateContent") + ("&alt=sse" if "?" in url else "?alt=sse")
     return HttpRequest(url, headers, body)
 
 
@@ -107,15 +120,20 @@ def _contents(request: Request, endpoint: Endpoint) -> list[dict[str, Any]]:
         role = "model" if message.role is Role.ASSISTANT else "user"
         own_ids |= {call.id for call in message.calls if (call.private or {}).get("id")}
         parts = [encoded for encoded in (_part(part, own_ids) for part in message.parts) if encoded]
-        if contents and contents[-1]["role"] == role and role == "user" and not _signed(message):
+        if flag(endpoint, "thinking") == "level":
+            _sign_first_call(parts)
+        if contents and contents[-1]["role"] == role == "user":
             contents[-1]["parts"] += parts
         elif parts:
             contents.append({"role": role, "parts": parts})
     return contents
 
 
-def _signed(message: Message) -> bool:
-    return any(isinstance(part, Text | Thinking) and part.state for part in message.parts)
+def _sign_first_call(parts: list[dict[str, Any]]) -> None:
+    """See to it that the first call of a step has a signature: models that check them refuse a call without one."""
+    call = next((part for part in parts if "functionCall" in part), None)
+    if call is not None:
+        call.setdefault("thoughtSignature", _FOREIGN)
 
 
 def _part(part: Part, own_ids: set[str]) -> dict[str, Any]:
@@ -144,21 +162,21 @@ def _part(part: Part, own_ids: set[str]) -> dict[str, Any]:
 
 
 def decode(events: Iterator[SseEvent], endpoint: Endpoint, request: Request) -> Iterator[StreamEvent]:
-    return _Decoder(endpoint).run(events)
+    return _Decoder(endpoint, request).run(events)
 
 
 class _Decoder:
     """One stream: every record is a whole response with the next parts; the end of the stream is the end."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, request: Request) -> None:
         self.endpoint = endpoint
-        self.assembler = Assembler()
+        self.assembler = Assembler(endpoint, request)
         self.id = ""
         self.model = endpoint.model
         self.started = False
         self.finish_raw = ""
         self.blocked = ""
-        self.usage: Mapping[str, Any] = {}
+        self.usage: dict[str, Any] = {}
         self.blocks = 0
         self.running = ""  # kind of the block that unsigned text still joins
 
@@ -166,13 +184,9 @@ class _Decoder:
         for record in records(events, self.endpoint):
             yield from self.chunk(record)
         if not self.finish_raw and not self.blocked:
-            raise StreamTruncated(
-                f"the stream of {self.endpoint.provider} ended without a finish reason",
-                provider=self.endpoint.provider,
-                model=self.endpoint.model,
-            )
+            raise truncated(self.endpoint, "without a finish reason")
         response = self.response()
-        yield from self.assembler.events(response.parts)
+        yield from self.assembler.ends()
         yield Finished(response)
 
     def chunk(self, record: Mapping[str, Any]) -> Iterator[StreamEvent]:
@@ -190,8 +204,8 @@ class _Decoder:
             yield from self._part(mapping(part))
         usage = mapping(record.get("usageMetadata"))
         if usage:
-            self.usage = usage
-            yield UsageSnapshot(_usage(usage))
+            self.usage |= usage
+            yield UsageSnapshot(_usage(self.usage))
         self.finish_raw = string(candidate.get("finishReason")) or self.finish_raw
         self.blocked = string(mapping(record.get("promptFeedback")).get("blockReason")) or self.blocked
 
@@ -199,13 +213,13 @@ class _Decoder:
         state = {"thoughtSignature": part["thoughtSignature"]} if part.get("thoughtSignature") else {}
         if isinstance(part.get("functionCall"), Mapping):
             yield from self._call(part["functionCall"], state)
-        elif "text" in part:
+        elif string(part.get("text")) or state:
             kind = "thinking" if part.get("thought") else "text"
             # A signed part stays as it came: nothing joins it.
             if state or self.running != kind:
                 self.blocks += 1
             take = self.assembler.thinking if kind == "thinking" else self.assembler.text
-            yield take(self.blocks, string(part["text"]))
+            yield take(self.blocks, string(part.get("text")))
             if state:
                 self.assembler.private(self.blocks, state)
             self.running = "" if state else kind
@@ -214,10 +228,10 @@ class _Decoder:
         self.blocks += 1
         self.running = ""
         id, arguments = string(call.get("id")), call.get("args")
-        yield self.assembler.tool(self.blocks, id=id or f"call_{self.blocks}", name=string(call.get("name")))
+        yield from self.assembler.tool(self.blocks, id=id, name=string(call.get("name")))
         if arguments is not None:
-            yield self.assembler.arguments(self.blocks, json.dumps(arguments, ensure_ascii=False))
-        self.assembler.private(self.blocks, state | {"id": bool(id)} if id else state)
+            yield from self.assembler.arguments(self.blocks, json.dumps(arguments, ensure_ascii=False))
+        self.assembler.private(self.blocks, state | ({"id": True} if id else {}))
         self.assembler.close(self.blocks)
 
     def response(self) -> Response:
@@ -229,7 +243,6 @@ class _Decoder:
                 finish = Finish.CONTENT_FILTER
         return self.assembler.response(
             id=self.id,
-            provider=self.endpoint.provider,
             model=self.model,
             finish=finish,
             finish_raw=self.finish_raw or self.blocked,
@@ -256,10 +269,8 @@ def decode_complete(body: Json, endpoint: Endpoint, request: Request) -> Respons
     if "candidates" not in record and "promptFeedback" not in record:
         if read_error(body) is not None:
             raise in_stream_error(body, endpoint)
-        raise MalformedStream(
-            f"{endpoint.provider} answered without candidates", provider=endpoint.provider, model=endpoint.model
-        )
-    decoder = _Decoder(endpoint)
+        raise malformed(endpoint, "answered without candidates")
+    decoder = _Decoder(endpoint, request)
     for _ in decoder.chunk(record):
         pass
     return decoder.response()

@@ -1,14 +1,13 @@
 """Chat Completions: `POST /chat/completions`, spoken by many; what differs between them is flags of the plan."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
 from ...outcome import Json
-from ..arguments import UNSET
 from ..assembler import Assembler
 from ..classify import in_stream_error, typed_error
-from ..errors import LlmError, MalformedStream, StreamTruncated
+from ..errors import LlmError
 from ..messages import (
     Finish,
     Finished,
@@ -26,7 +25,20 @@ from ..messages import (
     UsageSnapshot,
 )
 from ..wire import Endpoint, HttpError, HttpRequest, SseEvent
-from .shared import address, argument_string, count, error_text, flag, for_reader, mapping, max_tokens, records, string
+from .shared import (
+    address,
+    argument_string,
+    count,
+    error_text,
+    flag,
+    for_reader,
+    malformed,
+    mapping,
+    max_tokens,
+    records,
+    string,
+    truncated,
+)
 
 _FINISH: Final[Mapping[str, tuple[Finish, str]]] = {
     "stop": (Finish.STOP, ""),
@@ -116,7 +128,17 @@ def _assistant(message: Message, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def decode(events: Iterator[SseEvent], endpoint: Endpoint, request: Request) -> Iterator[StreamEvent]:
-    return _Decoder(endpoint, frozenset(tool.name for tool in request.tools)).run(events)
+    return _Decoder(endpoint, request).run(events)
+
+
+class _Fragment(NamedTuple):
+    """What a chunk says of one call."""
+
+    under: int | None  # its index
+    position: int | None  # in a list of several; None when it is the only one
+    id: str
+    name: str
+    arguments: str
 
 
 class _Slots:
@@ -125,60 +147,69 @@ class _Slots:
     def __init__(self, assembler: Assembler, tools: frozenset[str]) -> None:
         self._assembler = assembler
         self._tools = tools
-        self._by_index: dict[int, str] = {}
-        self._by_id: dict[str, str] = {}
-        self._order: list[str] = []
+        self._by_index: dict[int, int] = {}
+        self._by_id: dict[str, int] = {}
+        self._slots = 0
 
-    def choose(self, index: int | None, id: str, name: str, position: int) -> str:
-        """Return the key of the slot for a fragment, a new one where it begins another call."""
-        if index is not None:
-            slot = self._by_index.get(index)
-            if slot is not None and self._another(slot, id, name):
-                slot = None
-            return slot or self._new(index, id)
-        if id and id in self._by_id:
-            return self._by_id[id]
-        if name or not self._order:
-            return self._new(None, id)
-        return self._order[-1] if position == 0 or position >= len(self._order) else self._order[position]
-
-    def learn(self, slot: str, id: str) -> None:
-        if id:
-            self._by_id.setdefault(id, slot)
-
-    def _new(self, index: int | None, id: str) -> str:
-        slot = f"tool {len(self._order)}"
-        self._order.append(slot)
-        if index is not None:
-            self._by_index[index] = slot
-        self.learn(slot, id)
+    def choose(self, fragment: _Fragment) -> int:
+        """Return the slot for a fragment, a new one where it begins another call."""
+        slot = self._slot(fragment)
+        if slot is None:
+            slot = self._slots
+            self._slots += 1
+        if fragment.under is not None:
+            self._by_index[fragment.under] = slot
+        if fragment.id:
+            self._by_id.setdefault(fragment.id, slot)
         return slot
 
-    def _another(self, slot: str, id: str, name: str) -> bool:
+    def _slot(self, fragment: _Fragment) -> int | None:
+        if fragment.under is not None:
+            slot = self._by_index.get(fragment.under)
+            return None if slot is None or self._is_another(slot, fragment) else slot
+        if fragment.id in self._by_id:
+            return self._by_id[fragment.id]
+        if fragment.name or not self._slots:
+            return None
+        if fragment.position is not None and fragment.position < self._slots:
+            return fragment.position
+        return self._slots - 1
+
+    def _is_another(self, slot: int, fragment: _Fragment) -> bool:
         """Say whether a fragment on an occupied index begins another call."""
-        if id and self._assembler.id_of(slot):
-            return id != self._assembler.id_of(slot)
-        return name in self._tools and _complete(self._assembler.argument_text(slot))
+        given = self._assembler.given_id(slot)
+        if fragment.id and given:
+            return fragment.id != given
+        if fragment.name not in self._tools:
+            return False
+        known = self._assembler.name_of(slot)
+        return (known in self._tools and known != fragment.name) or self._is_complete(slot, fragment)
 
-
-def _complete(text: str) -> bool:
-    try:
-        return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):
-        return False
+    def _is_complete(self, slot: int, fragment: _Fragment) -> bool:
+        """Say whether the call at `slot` has all its arguments; cheap where every fragment repeats the header."""
+        if not self._assembler.last_fragment(slot).rstrip().endswith("}"):
+            return False
+        if fragment.arguments.strip() and not fragment.arguments.lstrip().startswith("{"):
+            return False
+        try:
+            return isinstance(json.loads(self._assembler.argument_text(slot), strict=False), dict)
+        except (ValueError, RecursionError):
+            return False
 
 
 class _Decoder:
-    def __init__(self, endpoint: Endpoint, tools: frozenset[str]) -> None:
+    def __init__(self, endpoint: Endpoint, request: Request) -> None:
         self.endpoint = endpoint
-        self.tools = tools
-        self.assembler = Assembler()
-        self.slots = _Slots(self.assembler, tools)
+        self.tools = frozenset(tool.name for tool in request.tools)
+        self.assembler = Assembler(endpoint, request)
+        self.slots = _Slots(self.assembler, self.tools)
         self.id = ""
         self.model = endpoint.model
         self.started = False
         self.finish_raw = ""
+        self.refused = False
         self.usage: Mapping[str, Any] = {}
+        self.usage_is_final = False
         self.details: list[Json] = []
 
     def run(self, events: Iterator[SseEvent]) -> Iterator[StreamEvent]:
@@ -187,25 +218,26 @@ class _Decoder:
             if record.get("[DONE]") is True:
                 done = True
                 break
-            yield from self._chunk(record)
+            yield from self.chunk(record)
         if not self._ended(done=done):
-            raise StreamTruncated(
-                f"the stream of {self.endpoint.provider} ended before the answer did",
-                provider=self.endpoint.provider,
-                model=self.endpoint.model,
-            )
+            raise truncated(self.endpoint, "before the answer did")
         response = self.response()
-        yield from self.assembler.events(response.parts)
+        yield from self.assembler.ends()
         yield Finished(response)
 
     def _ended(self, *, done: bool) -> bool:
-        """Say whether what came was the whole: `[DONE]`, or a finish reason where the vendor sends no `[DONE]`."""
+        """Say whether what came was the whole.
+
+        That is what `[DONE]` says, or where the vendor sends none a finish reason, or else the chunk after the last
+        choice, which has the usage.
+        """
         if done:
             return True
-        return bool(self.finish_raw) and not flag(self.endpoint, "needs_done")
+        ended = bool(self.finish_raw) or (self.usage_is_final and bool(self.assembler))
+        return ended and not flag(self.endpoint, "needs_done")
 
-    def _chunk(self, record: Mapping[str, Any]) -> Iterator[StreamEvent]:
-        if record.get("error"):
+    def chunk(self, record: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        if record.get("error") or record.get("object") == "error":
             raise in_stream_error(record, self.endpoint)
         if not self.started:
             self.started = True
@@ -214,6 +246,7 @@ class _Decoder:
             yield StreamStart(self.id, self.model)
         choices = record.get("choices")
         choice = mapping(choices[0]) if isinstance(choices, list) and choices else {}
+        self.usage_is_final = choices == [] and bool(record.get("usage"))
         usage = mapping(record.get("usage")) or mapping(choice.get("usage"))
         if usage:
             self.usage = usage
@@ -238,44 +271,50 @@ class _Decoder:
         if string(delta.get("content")):
             yield self.assembler.text("text", delta["content"])
         if string(delta.get("refusal")):
-            self.finish_raw = "content_filter"
+            self.refused = True
             yield self.assembler.text("text", delta["refusal"])
         calls = delta.get("tool_calls")
-        for position, call in enumerate(calls if isinstance(calls, list) else ()):
-            yield from self._call(mapping(call), position)
+        if isinstance(calls, list):
+            for position, call in enumerate(calls):
+                yield from self._call(_fragment(mapping(call), position if len(calls) > 1 else None))
 
-    def _call(self, call: Mapping[str, Any], position: int) -> Iterator[StreamEvent]:
-        function = mapping(call.get("function"))
-        index = count(call.get("index"))
-        index = count(function.get("index")) if index is None else index
-        id, name, arguments = string(call.get("id")), string(function.get("name")), function.get("arguments")
-        slot = self.slots.choose(index, id, name, position)
+    def _call(self, fragment: _Fragment) -> Iterator[StreamEvent]:
+        slot = self.slots.choose(fragment)
         known = self.assembler.name_of(slot)
-        if known and name and name != known:
-            # A name split over fragments; one that is complete already is never extended.
-            if known not in self.tools and not self.assembler.argument_text(slot):
-                self.assembler.rename(slot, known + name)
-        elif not self.assembler.known(slot) or name or id:
-            yield self.assembler.tool(slot, id=id, name=name, start=UNSET)
-        self.slots.learn(slot, id)
-        if isinstance(arguments, Mapping | list):
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        if isinstance(arguments, str) and arguments:
-            yield self.assembler.arguments(slot, arguments)
+        unfinished = known and known not in self.tools and not self.assembler.last_fragment(slot)
+        if unfinished and fragment.name not in {"", known}:
+            self.assembler.rename(slot, known + fragment.name)  # a name split over fragments
+        yield from self.assembler.tool(slot, id=fragment.id, name=fragment.name)
+        if fragment.arguments:
+            yield from self.assembler.arguments(slot, fragment.arguments)
 
     def response(self) -> Response:
         finish, detail = _FINISH.get(self.finish_raw, (Finish.OTHER if self.finish_raw else Finish.STOP, ""))
-        if finish is Finish.TOOL_CALLS:
-            finish = Finish.STOP  # the content decides
+        if self.refused and finish is Finish.STOP:
+            finish = Finish.CONTENT_FILTER
         return self.assembler.response(
             id=self.id,
-            provider=self.endpoint.provider,
             model=self.model,
             finish=finish,
             finish_raw=self.finish_raw,
             finish_detail=detail,
             usage=_usage(self.usage),
         )
+
+
+def _fragment(call: Mapping[str, Any], position: int | None) -> _Fragment:
+    function = mapping(call.get("function"))
+    index = count(call.get("index"))
+    arguments = function.get("arguments")
+    if isinstance(arguments, Mapping | list):
+        arguments = json.dumps(arguments, ensure_ascii=False)
+    return _Fragment(
+        under=count(function.get("index")) if index is None else index,
+        position=position,
+        id=string(call.get("id")),
+        name=string(function.get("name")),
+        arguments=string(arguments),
+    )
 
 
 def _usage(usage: Mapping[str, Any]) -> TokenUsage:
@@ -292,16 +331,14 @@ def _usage(usage: Mapping[str, Any]) -> TokenUsage:
 
 def decode_complete(body: Json, endpoint: Endpoint, request: Request) -> Response:
     record = mapping(body)
-    if record.get("error"):
+    if record.get("error") or record.get("object") == "error":
         raise in_stream_error(body, endpoint)
     choices = record.get("choices")
-    if not isinstance(choices, Sequence) or not choices:
-        raise MalformedStream(
-            f"{endpoint.provider} answered without choices", provider=endpoint.provider, model=endpoint.model
-        )
+    if not isinstance(choices, list) or not choices:
+        raise malformed(endpoint, "answered without choices")
     choice = mapping(choices[0])
-    decoder = _Decoder(endpoint, frozenset(tool.name for tool in request.tools))
-    for _ in decoder._chunk({**record, "choices": [{**choice, "delta": choice.get("message")}]}):
+    decoder = _Decoder(endpoint, request)
+    for _ in decoder.chunk({**record, "choices": [{**choice, "delta": choice.get("message")}]}):
         pass
     return decoder.response()
 

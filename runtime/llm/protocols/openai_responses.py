@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ...outcome import Json
+from ..arguments import UNSET
 from ..assembler import Assembler
 from ..classify import in_stream_error, typed_error
-from ..errors import LlmError, MalformedStream, StreamTruncated
+from ..errors import LlmError
 from ..messages import (
     Finish,
     Finished,
@@ -22,9 +23,23 @@ from ..messages import (
     TokenUsage,
     ToolCall,
     ToolResult,
+    UsageSnapshot,
 )
 from ..wire import Endpoint, HttpError, HttpRequest, SseEvent
-from .shared import address, argument_string, count, error_text, flag, for_reader, mapping, max_tokens, records, string
+from .shared import (
+    address,
+    argument_string,
+    count,
+    error_text,
+    flag,
+    for_reader,
+    malformed,
+    mapping,
+    max_tokens,
+    records,
+    string,
+    truncated,
+)
 
 _INCOMPLETE: Final[Mapping[str, Finish]] = {
     "max_output_tokens": Finish.LENGTH,
@@ -87,7 +102,8 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
             for part in message.parts:
                 match part:
                     case Opaque():
-                        yield dict(part.payload)
+                        if _can_be_sent_back(part.payload):
+                            yield dict(part.payload)
                     case Text():
                         item = {
                             "type": "message",
@@ -106,26 +122,34 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
                         pass
 
 
+def _can_be_sent_back(item: Mapping[str, Json]) -> bool:
+    """Say whether the provider will know the item again: nothing is stored, so reasoning has to be in it."""
+    return item.get("type") != "reasoning" or bool(item.get("encrypted_content"))
+
+
 def decode(events: Iterator[SseEvent], endpoint: Endpoint, request: Request) -> Iterator[StreamEvent]:
-    return _Decoder(endpoint).run(events)
+    return _Decoder(endpoint, request).run(events)
 
 
 class _Decoder:
     """One stream. Blocks are told apart by `output_index`; ids of items and of calls are different things."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, request: Request) -> None:
         self.endpoint = endpoint
-        self.assembler = Assembler()
+        self.assembler = Assembler(endpoint, request)
         self.id = ""
         self.model = endpoint.model
         self.refused = False
         self.indexes: dict[str, int] = {}  # item id -> output_index
+        self.last = 0  # output_index of the newest item
+        self.begun = False
 
     def run(self, events: Iterator[SseEvent]) -> Iterator[StreamEvent]:
         for record in records(events, self.endpoint):
-            match record.get("type"):
+            kind = string(record.get("type"))
+            match kind:
                 case "response.created" | "response.queued" | "response.in_progress":
-                    if not self.id:
+                    if not self.begun:
                         yield self.started(mapping(record.get("response")))
                 case "response.output_item.added":
                     yield from self._added(self._index(record), mapping(record.get("item")))
@@ -139,27 +163,29 @@ class _Decoder:
                     continue
                 case "response.function_call_arguments.delta":
                     if string(record.get("delta")):
-                        yield self.assembler.arguments(self._key(record), string(record.get("delta")))
+                        yield from self.assembler.arguments(self._key(record), string(record.get("delta")))
                 case "response.function_call_arguments.done":
                     self._full(self._key(record), record)
                 case "response.output_item.done":
                     yield from self.done(self._index(record), mapping(record.get("item")))
                 case "response.completed" | "response.incomplete" | "response.failed":
-                    response = self.ended(mapping(record.get("response")))
-                    yield from self.assembler.events(response.parts)
+                    ending = mapping(record.get("response"))
+                    if not self.assembler:
+                        yield from self.whole(ending)
+                    response = self.ended(ending, kind.removeprefix("response."))
+                    yield UsageSnapshot(response.usage)
+                    yield from self.assembler.ends()
                     yield Finished(response)
                     return
                 case "error":
                     raise in_stream_error({"error": record.get("error") or record}, self.endpoint)
                 case _:
-                    pass
-        raise StreamTruncated(
-            f"the stream of {self.endpoint.provider} ended without response.completed",
-            provider=self.endpoint.provider,
-            model=self.endpoint.model,
-        )
+                    if not kind and record.get("error"):
+                        raise in_stream_error(record, self.endpoint)
+        raise truncated(self.endpoint, "without response.completed")
 
     def started(self, response: Mapping[str, Any]) -> StreamStart:
+        self.begun = True
         self.id = string(response.get("id"))
         self.model = string(response.get("model")) or self.model
         return StreamStart(self.id, self.model)
@@ -169,9 +195,10 @@ class _Decoder:
         item = string(record.get("item_id")) or string(mapping(record.get("item")).get("id"))
         index = count(record.get("output_index"))
         if index is None:
-            index = self.indexes.get(item, len(self.indexes))
+            index = self.indexes.get(item, len(self.indexes)) if item else self.last
         if item:
             self.indexes.setdefault(item, index)
+        self.last = index
         return index
 
     def _key(self, record: Mapping[str, Any]) -> tuple[int, int]:
@@ -179,7 +206,12 @@ class _Decoder:
 
     def _added(self, index: int, item: Mapping[str, Any]) -> Iterator[StreamEvent]:
         if item.get("type") == "function_call":
-            yield self.assembler.tool((index, 0), id=string(item.get("call_id")), name=string(item.get("name")))
+            yield from self.assembler.tool(
+                (index, 0),
+                id=string(item.get("call_id")),
+                name=string(item.get("name")),
+                start=item.get("arguments") or UNSET,
+            )
         elif item.get("type") == "reasoning":
             self.assembler.opaque((index, 0), dict(item))
 
@@ -187,7 +219,7 @@ class _Decoder:
         arguments = record.get("arguments")
         if isinstance(arguments, Mapping):
             arguments = json.dumps(arguments, ensure_ascii=False)
-        if isinstance(arguments, str) and (arguments or not self.assembler.argument_text(key)):
+        if isinstance(arguments, str) and arguments:
             self.assembler.full_arguments(key, arguments)
 
     def done(self, index: int, item: Mapping[str, Any]) -> Iterator[StreamEvent]:
@@ -195,10 +227,7 @@ class _Decoder:
         key = (index, 0)
         match item.get("type"):
             case "function_call":
-                start = self.assembler.known(key)
-                opened = self.assembler.tool(key, id=string(item.get("call_id")), name=string(item.get("name")))
-                if not start:
-                    yield opened
+                yield from self.assembler.tool(key, id=string(item.get("call_id")), name=string(item.get("name")))
                 self._full(key, item)
                 self.assembler.close(key)
             case "message":
@@ -215,11 +244,17 @@ class _Decoder:
             case _:
                 pass  # items of the provider's own tools, which are never asked for
 
-    def ended(self, response: Mapping[str, Any]) -> Response:
-        """Take the terminal record. Raises LlmError for a failed response."""
+    def whole(self, response: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        """Take the items of a whole response."""
+        output = response.get("output")
+        for index, item in enumerate(output if isinstance(output, list) else ()):
+            yield from self.done(index, mapping(item))
+
+    def ended(self, response: Mapping[str, Any], status: str) -> Response:
+        """Take the terminal record; `status` is what its type says of it. Raises LlmError for a failed response."""
         self.id = self.id or string(response.get("id"))
         self.model = string(response.get("model")) or self.model
-        status = string(response.get("status"))
+        status = string(response.get("status")) or status
         if status == "failed" or mapping(response.get("error")):
             raise in_stream_error({"error": mapping(response.get("error"))}, self.endpoint)
         reason = string(mapping(response.get("incomplete_details")).get("reason"))
@@ -232,7 +267,6 @@ class _Decoder:
             finish = Finish.CONTENT_FILTER
         return self.assembler.response(
             id=self.id,
-            provider=self.endpoint.provider,
             model=self.model,
             finish=finish,
             finish_raw=reason or status,
@@ -253,19 +287,15 @@ def _usage(usage: Mapping[str, Any]) -> TokenUsage:
 
 def decode_complete(body: Json, endpoint: Endpoint, request: Request) -> Response:
     record = mapping(body)
-    output = record.get("output")
-    if not isinstance(output, list):
+    if not isinstance(record.get("output"), list):
         if record.get("error"):
             raise in_stream_error(body, endpoint)
-        raise MalformedStream(
-            f"{endpoint.provider} answered without output", provider=endpoint.provider, model=endpoint.model
-        )
-    decoder = _Decoder(endpoint)
+        raise malformed(endpoint, "answered without output")
+    decoder = _Decoder(endpoint, request)
     decoder.started(record)
-    for index, item in enumerate(output):
-        for _ in decoder.done(index, mapping(item)):
-            pass
-    return decoder.ended(record)
+    for _ in decoder.whole(record):
+        pass
+    return decoder.ended(record, "completed")
 
 
 def error(answer: HttpError, endpoint: Endpoint) -> LlmError:

@@ -1,12 +1,14 @@
-"""What the four protocols do alike: history for a new reader, ids, URLs, one JSON record per event."""
+"""What the four protocols do alike: history for a new reader, ids and names, URLs, one JSON record per event."""
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from ...outcome import Json
-from ..errors import MalformedStream
+from ..assembler import NAMELESS
+from ..errors import LlmError, MalformedStream, StreamTruncated
 from ..messages import (
     ArgumentState,
     Message,
@@ -20,12 +22,15 @@ from ..messages import (
 )
 from ..wire import Endpoint, SseEvent
 
-_UNSAFE_ID: Final = re.compile(r"[^A-Za-z0-9_-]")
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
+_NAME_CHARS: Final = 64
+_ID_CHARS: Final = 40  # one vendor refuses more
 _UNPARSED_CHARS: Final = 2000
+_SHOWN_CHARS: Final = 200
 
 
 def address(endpoint: Endpoint) -> str:
-    return endpoint.api.base_url.rstrip("/") + endpoint.api.path.replace("{model}", endpoint.model)
+    return endpoint.api.base_url.rstrip("/") + endpoint.api.path.replace("{model}", quote(endpoint.model, safe="/:@"))
 
 
 def flag(endpoint: Endpoint, name: str) -> Any:
@@ -40,25 +45,52 @@ def max_tokens(endpoint: Endpoint, asked: int | None) -> int | None:
     return None if limit is None else max(limit, endpoint.api.max_tokens_floor)
 
 
-def safe_id(id: str) -> str:
-    """Return `id` in the letters that every vendor accepts; the same id always gives the same."""
-    return _UNSAFE_ID.sub("_", id)[:64] or "call"
-
-
-def for_reader(messages: Iterable[Message], endpoint: Endpoint) -> Iterator[Message]:
+def for_reader(messages: Iterable[Message], endpoint: Endpoint, *, any_id: bool = True) -> Iterator[Message]:
     """Yield the history as `endpoint` may see it.
 
-    What only the author of a message understands stays with messages that `endpoint` wrote itself; empty messages are
-    left out.
+    What only the author of a message understands stays with messages that `endpoint` wrote itself; ids of calls are
+    rewritten where they may be refused, alike in the call and its result; empty messages are left out.
+
+    Args:
+        any_id: the endpoint takes ids that it gave itself as they are; otherwise they too are rewritten.
     """
+    ids = _Ids()
     for message in messages:
         own = message.origin is not None and message.origin == (endpoint.provider, endpoint.model)
-        parts = tuple(part for part in (_for_reader(part, own=own) for part in message.parts) if part is not None)
+        if message.calls:
+            ids.begin(verbatim=own and any_id)
+        parts = tuple(part for part in (_for_reader(part, ids, own=own) for part in message.parts) if part is not None)
         if parts:
             yield message._replace(parts=parts)
 
 
-def _for_reader(part: Part, *, own: bool) -> Part | None:
+class _Ids:
+    """The ids of calls as their reader accepts them: the same id always gives the same, two never one."""
+
+    def __init__(self) -> None:
+        self._safe: dict[str, str] = {}
+        self._taken: set[str] = set()
+        self._verbatim = False
+
+    def begin(self, *, verbatim: bool) -> None:
+        """Begin an assistant message; the results after it follow its rule."""
+        self._verbatim = verbatim
+
+    def of(self, id: str) -> str:
+        if self._verbatim:
+            return id
+        safe = self._safe.get(id)
+        if safe is None:
+            stem = _UNSAFE.sub("_", id)[:_ID_CHARS] or "call"
+            safe, number = stem, 2
+            while safe in self._taken:
+                safe, number = f"{stem[: _ID_CHARS - 5]}_{number}", number + 1
+            self._safe[id] = safe
+            self._taken.add(safe)
+        return safe
+
+
+def _for_reader(part: Part, ids: _Ids, *, own: bool) -> Part | None:
     match part:
         case Text():
             part = part if own else part._replace(state=None)
@@ -66,9 +98,15 @@ def _for_reader(part: Part, *, own: bool) -> Part | None:
         case Thinking() | RedactedThinking() | Opaque():
             return part if own else None
         case ToolCall():
-            return part if own else part._replace(private=None)
+            private = part.private if own else None
+            return part._replace(id=ids.of(part.id), name=safe_name(part.name), private=private)
         case ToolResult():
-            return part
+            return part._replace(call_id=ids.of(part.call_id), name=safe_name(part.name))
+
+
+def safe_name(name: str) -> str:
+    """Return a tool's name as every vendor accepts it: models also call tools that cannot exist."""
+    return _UNSAFE.sub("_", name)[:_NAME_CHARS] or NAMELESS
 
 
 def argument_object(call: ToolCall) -> Mapping[str, Json]:
@@ -79,7 +117,7 @@ def argument_object(call: ToolCall) -> Mapping[str, Json]:
 
 
 def argument_string(call: ToolCall) -> str:
-    """Return the arguments for a protocol that wants JSON text; servers parse it again on the next turn."""
+    """Return the arguments for a protocol that wants JSON text; servers parse it again, and want an object."""
     if call.state is ArgumentState.VALID and call.arguments is not None:
         return json.dumps(call.arguments, ensure_ascii=False)
     return "{}"
@@ -93,7 +131,11 @@ def error_text(result: ToolResult) -> str:
 
 
 def records(events: Iterable[SseEvent], endpoint: Endpoint) -> Iterator[dict[str, Any]]:
-    """Yield the JSON object of each event; `[DONE]` is yielded as `{"[DONE]": true}`. Raises MalformedStream."""
+    """Yield the JSON object of each event; `[DONE]` is yielded as `{"[DONE]": true}`.
+
+    Raises:
+        LlmError: MalformedStream, or StreamTruncated when the stream was cut inside the event.
+    """
     for event in events:
         if event.data.strip() == "[DONE]":
             yield {"[DONE]": True}
@@ -101,21 +143,25 @@ def records(events: Iterable[SseEvent], endpoint: Endpoint) -> Iterator[dict[str
         try:
             record = json.loads(event.data)
         except (ValueError, RecursionError):
-            shown = event.data if len(event.data) <= 200 else event.data[:200] + " …"
-            raise MalformedStream(
-                f"{endpoint.provider} sent an event that is not JSON: {shown!r}",
-                provider=endpoint.provider,
-                model=endpoint.model,
-            ) from None
+            if not event.whole:
+                raise truncated(endpoint, "inside an event") from None
+            shown = event.data if len(event.data) <= _SHOWN_CHARS else event.data[:_SHOWN_CHARS] + " …"
+            raise malformed(endpoint, f"sent an event that is not JSON: {shown!r}") from None
         if isinstance(record, list) and len(record) == 1:
             record = record[0]
         if not isinstance(record, dict):
-            raise MalformedStream(
-                f"{endpoint.provider} sent an event that is not a JSON object",
-                provider=endpoint.provider,
-                model=endpoint.model,
-            )
+            raise malformed(endpoint, "sent an event that is not a JSON object")
         yield record
+
+
+def truncated(endpoint: Endpoint, where: str) -> LlmError:
+    return StreamTruncated(
+        f"the stream of {endpoint.provider} ended {where}", provider=endpoint.provider, model=endpoint.model
+    )
+
+
+def malformed(endpoint: Endpoint, what: str) -> LlmError:
+    return MalformedStream(f"{endpoint.provider} {what}", provider=endpoint.provider, model=endpoint.model)
 
 
 def count(value: object) -> int | None:
