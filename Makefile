@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 ROOMS := compiler runtime
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-rogue test lint types bench fuzz format clean
+.PHONY: help setup setup-dev demo demo-rogue test test-external lint types bench fuzz format clean
 
 help:  ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(VENV)/.run-time: pyproject.toml .ci/venv
 	@PYTHON=$(PYTHON) .ci/venv $(VENV)
@@ -37,7 +37,11 @@ demo-rogue: setup  ## compile demo/rogue and walk its four scenarios, simulated
 	@$(BIN)/python demo/rogue/demo.py
 
 test: lint types  ## lint, types and all fast tests
-	@$(BIN)/python -m pytest -q -n 2
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not external"
+
+test-external: setup-dev  ## tests against programs of others, which it installs into build/external
+	@PYTHON=$(BIN)/python .ci/claude build/external
+	@ATTRACTOR_CLAUDE=$(CURDIR)/build/external/node_modules/.bin/claude $(BIN)/python -m pytest -q -m external tests/external
 
 lint: setup-dev  ## ruff: rules and format
 	@$(BIN)/ruff check .
