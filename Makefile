@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ROOMS := compiler runtime
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-rogue test test-external lint types bench fuzz format clean
+.PHONY: help setup setup-dev demo demo-rogue test test-external lint types bench fuzz docs format clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ types: setup-dev  ## mypy --strict: each room alone, then the front door over al
 	@mkdir -p build/types/attractor
 	@for room in $(ROOMS) schemas cli; do ln -sfn ../../../$$room build/types/attractor/$$room; done
 	@MYPYPATH=build/types $(BIN)/mypy --namespace-packages --explicit-package-bases -p attractor.cli
+
+docs: setup-dev  ## regenerate the reference pages from schemas and registry
+	@$(BIN)/python docs/generate.py
 
 format: setup-dev  ## let ruff rewrite
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -61,14 +61,15 @@ def test_no_import_climbs_out_of_its_room(room: str) -> None:
         f"{room}/{name}:{node.lineno}"
         for name, tree in _modules(room)
         for node, _, level in _imports(tree)
-        if level > len(name.split(".")) + ((ROOT / room / name.replace(".", "/") / "__init__.py").exists() and bool(name))
+        if level
+        > len(name.split(".")) + ((ROOT / room / name.replace(".", "/") / "__init__.py").exists() and bool(name))
     ]
 
     assert [] == wrong
 
 
 def test_compile_check_loads_nothing_heavy(tmp_path: Path) -> None:
-    (tmp_path / "g.dot").write_text('digraph g { s [shape=Mdiamond] e [shape=Msquare] s -> e }\n')
+    (tmp_path / "g.dot").write_text("digraph g { s [shape=Mdiamond] e [shape=Msquare] s -> e }\n")
     code = (
         "import sys; from attractor.cli.main import main\n"
         f"main(['compile', '--check', {str(tmp_path / 'g.dot')!r}])\n"

@@ -55,7 +55,7 @@ def test_the_wheel_holds_every_file_of_every_room(wheel: Path) -> None:
 def test_the_installed_wheel_compiles_a_pipeline(wheel: Path, tmp_path: Path) -> None:
     """Unpacked elsewhere and put on the path, with nothing of the repository in sight."""
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
-    (tmp_path / "g.dot").write_text('digraph g { s [shape=Mdiamond] e [shape=Msquare] s -> e }\n')
+    (tmp_path / "g.dot").write_text("digraph g { s [shape=Mdiamond] e [shape=Msquare] s -> e }\n")
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'site')!r})\n"
         "sys.meta_path = [f for f in sys.meta_path if 'editable' not in repr(f).lower()]\n"
