@@ -212,7 +212,11 @@ def _interrupted(walk: Walk, node: Node, outcome: Outcome) -> Ending | None:
         return None
     if walk.is_canceled():
         return walk.canceled(node.id)
-    trip = walk.meter.time_is_up() if outcome.failure_class is FailureClass.CANCELED else None
+    trip = None
+    if outcome.failure_class is FailureClass.CANCELED:
+        trip = walk.meter.time_is_up()
+    elif outcome.failure_class is FailureClass.BUDGET_EXHAUSTED and node.kind in LLM_KINDS:
+        trip = walk.meter.money_is_spent()  # a limit of the run, reached in the middle of a stage
     return walk.tripped(trip, node.id, limit=True) if trip is not None else None
 
 

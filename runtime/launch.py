@@ -121,6 +121,7 @@ class _Run:
             cancellation=self._stop,
             emit=self._records.emit,
             meter=meter,
+            keys=self._environment,
         )
         self._write_manifest(workspace)
         failed = run_setup(plan.setup, world, asked.folder / "setup", self._setup_variables(workspace.folder))

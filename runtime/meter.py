@@ -1,5 +1,7 @@
 """What the run has spent and how long it has been walking: one per run, shared by branches and restarts."""
 
+from threading import Lock
+
 from .breakers import Trip, spending, wall
 from .outcome import NO_USAGE, Usage
 from .plan import Limits
@@ -16,11 +18,26 @@ class RunMeter:
         self._limits = limits
         self._started_s = clock.now_s() - elapsed_ms / 1000
         self._paused_s = paused_ms / 1000
-        self.usage = usage
+        self._charged = usage
+        self._running: dict[object, Usage] = {}  # of attempts that are not over
+        self._lock = Lock()  # branches are threads
+
+    @property
+    def usage(self) -> Usage:
+        with self._lock:
+            return sum(self._running.values(), start=self._charged)
 
     def charge(self, usage: Usage) -> None:
         if usage is not NO_USAGE:
-            self.usage += usage
+            with self._lock:
+                self._charged += usage
+
+    def running(self, who: object, usage: Usage) -> None:
+        with self._lock:
+            if usage is NO_USAGE:
+                self._running.pop(who, None)
+            else:
+                self._running[who] = usage
 
     def pause(self, seconds: float) -> None:
         self._paused_s += seconds

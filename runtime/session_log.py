@@ -1,7 +1,7 @@
 """What an agent session leaves in its stage's folder, beside prompt.md and response.md."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .outcome import Json
@@ -35,7 +35,23 @@ def write_text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def write_provider_used(folder: Path, *, provider: str, model: str, mode: str, backend: str, failovers: int) -> None:
-    """Say who answered in the end: `provider_used.json`."""
-    used = {"provider": provider, "model": model, "mode": mode, "backend": backend, "failovers": failovers}
+def write_provider_used(
+    folder: Path,
+    *,
+    provider: str,
+    model: str,
+    mode: str,
+    backend: str,
+    failovers: int,
+    attempts: Sequence[Json] = (),
+) -> None:
+    """Say who answered in the end, or was asked last, and every request on the way: `provider_used.json`."""
+    used = {
+        "provider": provider,
+        "model": model,
+        "mode": mode,
+        "backend": backend,
+        "failovers": failovers,
+        "attempts": list(attempts),
+    }
     write_text(folder / "provider_used.json", json.dumps(used, ensure_ascii=False, indent=2) + "\n")

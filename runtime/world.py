@@ -7,6 +7,7 @@ asks a person.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from .events import Event
@@ -130,6 +131,13 @@ class Meter(Protocol):
         """Add what an attempt spent. The walk does this with every `Outcome.usage`; steps never do."""
         ...
 
+    def running(self, who: object, usage: Usage) -> None:
+        """Say what an attempt that is not over has spent so far, so that limits count it.
+
+        It is only lent: `NO_USAGE` takes it back before the walk charges the attempt.
+        """
+        ...
+
     def pause(self, seconds: float) -> None:
         """Take time out of `max_wall_ms`: a step calls it with how long it waited for a person."""
         ...
@@ -145,3 +153,4 @@ class World(NamedTuple):
     cancellation: Cancellation
     emit: Callable[[Event], None]
     meter: Meter
+    keys: Mapping[str, str] = MappingProxyType({})  # variables that may hold API keys; nothing else reads them

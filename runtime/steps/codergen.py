@@ -1,7 +1,9 @@
-"""An LLM stage: an agent session or one call. This build answers it from a scenario only."""
+"""An LLM stage: one call to a model, or a scenario that stands in for one."""
+
+from collections.abc import Iterator
 
 from ..outcome import FailureClass, Outcome
-from ..plan import CodergenWork, Plan
+from ..plan import CodergenWork, Node, Plan
 from ..scripted import Scenario
 from ..world import World
 from . import scripted
@@ -11,20 +13,41 @@ from .contract import Report, Visit
 def run(visit: Visit, world: World) -> Report:
     work = visit.node.work
     assert isinstance(work, CodergenWork)  # noqa: S101 - the plan's reader made it so
+    unable = next(_unsupported(visit.plan, visit.node), "")
+    if unable:
+        return Report(Outcome.failed(unable, FailureClass.STRUCTURAL))
     provider = visit.plan.providers[work.llm.chain[0].provider]
-    if provider.backend != "scripted":
-        return Report(Outcome.failed(unsupported(work.llm.chain[0].provider), FailureClass.STRUCTURAL))
-    turn = Scenario(provider.script or {}).turn(visit.node.id, visit.overall, visit.attempt)
-    return scripted.play_agent(visit, world, turn, "scripted")
+    if provider.backend == "scripted":
+        turn = Scenario(provider.script or {}).turn(visit.node.id, visit.overall, visit.attempt)
+        return scripted.play_agent(visit, world, turn, "scripted")
+    from . import one_shot  # brings the HTTP client along, which costs more than a short run
+
+    return one_shot.run(visit, world, work)
 
 
 def unsupported_providers(plan: Plan) -> list[str]:
     """Return why the plan's LLM stages cannot run in this build, one sentence per provider; none when they can."""
-    asked = {
-        node.work.llm.chain[0].provider: None for node in plan.nodes.values() if isinstance(node.work, CodergenWork)
-    }
-    return [unsupported(key) for key in asked if plan.providers[key].backend != "scripted"]
+    reasons: dict[str, str] = {}
+    for node in plan.nodes.values():
+        for reason in _unsupported(plan, node):
+            reasons.setdefault(reason.partition(":")[0], reason)
+    return list(reasons.values())
 
 
-def unsupported(provider: str) -> str:
-    return f"provider {provider!r}: this build runs LLM stages only with `backend: scripted` or under --simulate"
+def _unsupported(plan: Plan, node: Node) -> Iterator[str]:
+    work = node.work
+    if not isinstance(work, CodergenWork):
+        return
+    first, *targets = work.llm.chain
+    backend = plan.providers[first.provider].backend
+    if backend == "scripted":
+        return
+    only = f"provider {first.provider!r}: this build runs LLM stages only with `backend: scripted` or under --simulate"
+    if backend == "cli":
+        yield f"{only}, or with `backend: api` and agent_mode=one_shot; {node.id!r} has backend {backend}"
+    elif work.mode != "one_shot":
+        yield f"{only}, or with agent_mode=one_shot; {node.id!r} has agent_mode={work.mode}"
+    for target in targets:
+        if backend == "api" and plan.providers[target.provider].backend != "api":
+            whom = f"provider {target.provider!r}"
+            yield f"{whom}: this build fails over only to `backend: api`; {node.id!r} may go to it"

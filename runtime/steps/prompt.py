@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..outcome import Dossier, Outcome
-from ..plan import Plan, Prompt
+from ..plan import CodergenWork, Plan, Prompt
 from .contract import Visit
 
 DOSSIER_CHARS = 4_000
@@ -24,7 +24,10 @@ def stage_prompt(visit: Visit, prompt: Prompt) -> str:
     Raises:
         PromptError: the template asks for something the run does not have.
     """
-    parts = (failure_dossier(visit), status_contract(visit), render(visit, prompt))
+    work = visit.node.work
+    one_shot = isinstance(work, CodergenWork) and work.mode == "one_shot"
+    contract = answer_contract(visit) if one_shot else status_contract(visit)
+    parts = (failure_dossier(visit), contract, render(visit, prompt))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -77,6 +80,16 @@ def status_contract(visit: Visit) -> str:
         f"Work in {visit.workspace} and stay inside it. When done, call the tool `report_outcome`, or write JSON to "
         f'`$ATTRACTOR_STATUS_PATH` ({path}): {{"status": one of {words}, "notes": text, '
         '"failure_reason": text, needed with fail or retry}.'
+    )
+
+
+def answer_contract(visit: Visit) -> str:
+    """Return how a stage of one call reports: it has no tool but `report_outcome`, and no files."""
+    words = ", ".join(visit.node.outcomes)
+    return (
+        "# How to report\n\n"
+        "Answer with text; that counts as success. To end in another way call the tool `report_outcome`: status is "
+        f"one of {words}; failure_reason is needed with fail or retry."
     )
 
 

@@ -1,0 +1,94 @@
+"""API keys: read by the names that the plan gives, and taken out of every text that leaves.
+
+Vendors repeat keys in error messages, and a model can be made to repeat what it is sent: no text that came from outside
+is passed on unread.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from .errors import Configuration, LlmError
+from .messages import Part, Response, Text, ToolCall
+from .wire import Endpoint
+
+HIDDEN: Final = "<key>"
+_SHORTEST: Final = 6  # shorter ones are placeholders such as "none", and words of their own
+_BEGINNING: Final = 12  # so much of a key is enough to hide what follows: messages are cut anywhere
+
+
+class Keys:
+    """The keys of the endpoints that a conversation may ask."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._secrets: dict[str, None] = {}  # each as it is, and as JSON writes it
+
+    def check(self, endpoints: Sequence[Endpoint]) -> None:
+        """Look up the keys of all `endpoints`, so that nothing is spent before the last of them is known to exist.
+
+        Raises:
+            Configuration: a variable is not set, or holds what no header can carry.
+        """
+        missing = [endpoint for endpoint in endpoints if endpoint.api.api_key_env and not self._read(endpoint)]
+        if missing:
+            names = ", ".join(f"{each.api.api_key_env} (provider {each.provider})" for each in missing)
+            raise Configuration(f"no key: the environment does not have {names}", provider=missing[0].provider)
+        for endpoint in endpoints:
+            self.of(endpoint)
+
+    def of(self, endpoint: Endpoint) -> str:
+        """Return the endpoint's key, "" where it needs none. Raises Configuration."""
+        key = self._read(endpoint)
+        if not key.isascii() or not key.isprintable() or " " in key:
+            message = f"the key in {endpoint.api.api_key_env} has characters that no header can carry"
+            raise Configuration(message, provider=endpoint.provider)
+        if len(key) >= _SHORTEST:
+            self._secrets |= {key: None, json.dumps(key)[1:-1]: None}
+        return key
+
+    def _read(self, endpoint: Endpoint) -> str:
+        name = endpoint.api.api_key_env
+        return self._variables.get(name, "").strip() if name else ""
+
+    def hide(self, text: str) -> str:
+        """Return `text` without the keys, also where a key is cut off."""
+        for secret in self._secrets:
+            beginning = secret[:_BEGINNING]
+            at = text.find(beginning)
+            while at >= 0:
+                end = at + len(beginning)
+                while end < len(text) and end - at < len(secret) and text[end] == secret[end - at]:
+                    end += 1
+                text = text[:at] + HIDDEN + text[end:]
+                at = text.find(beginning, at + len(HIDDEN))
+        return text
+
+    def hide_bytes(self, body: bytes) -> bytes:
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), HIDDEN.encode())
+        return body
+
+    def cleaned(self, error: LlmError) -> LlmError:
+        """Return `error` itself, its texts without keys."""
+        error.message = self.hide(error.message)
+        error.args = (error.message,)
+        error.code, error.request_id = self.hide(error.code), self.hide(error.request_id)
+        return error
+
+    def cleaned_response(self, response: Response) -> Response:
+        """Return `response` without keys in what is shown or done; what only its provider reads stays as it came."""
+        return replace(response, parts=tuple(self._cleaned_part(part) for part in response.parts))
+
+    def _cleaned_part(self, part: Part) -> Part:
+        match part:
+            case Text():
+                return part._replace(text=self.hide(part.text))
+            case ToolCall():
+                written = json.dumps(part.arguments)
+                if self.hide(written) != written:
+                    part = part._replace(arguments=json.loads(self.hide(written)))
+                return part._replace(raw=self.hide(part.raw), error=self.hide(part.error))
+            case _:
+                return part

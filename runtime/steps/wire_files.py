@@ -1,0 +1,118 @@
+"""What an attempt leaves of its calls to models: request-N.json, response-N.json, events.ndjson, provider_used.json.
+
+Keys never get here: headers are not written, and every text has been through `hide`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..llm.client import Attempt
+from ..llm.errors import LlmError
+from ..llm.messages import Part, Response, StreamEvent
+from ..llm.wire import Endpoint, HttpRequest
+from ..outcome import Json, Usage
+from ..session_log import SessionLog, write_text
+
+
+class WireFiles:
+    """Shown every request and response of one attempt of a stage, and writes them down."""
+
+    def __init__(self, folder: Path, log: SessionLog) -> None:
+        self._folder = folder
+        self._log = log
+        self.hide: Callable[[str], str] = str  # set once the keys are known
+
+    def sent(self, number: int, endpoint: Endpoint, post: HttpRequest) -> None:
+        self._log.add("LLM_REQUEST", {"request": number, "provider": endpoint.provider, "model": endpoint.model})
+        self._write(
+            f"request-{number}.json",
+            {
+                "provider": endpoint.provider,
+                "model": endpoint.model,
+                "protocol": endpoint.api.protocol,
+                "url": post.url.partition("?")[0],
+                "body": post.body,
+            },
+        )
+
+    def heard(self, event: StreamEvent) -> None:
+        """Deltas are not written: they may belong to a response that breaks off."""
+
+    def ended(self, attempt: Attempt) -> None:
+        ended = {"request": attempt.number, "duration_ms": attempt.duration_ms}
+        if attempt.response is not None:
+            response = attempt.response
+            self._log.add(
+                "LLM_RESPONSE", ended | {"finish_reason": response.finish, "usage": usage_json(attempt.usage)}
+            )
+            for warning in response.warnings:
+                self._log.add("WARNING", {"message": self.hide(warning)})
+            self._write(f"response-{attempt.number}.json", response_json(response))
+        elif attempt.error is not None:
+            self._log.add("ERROR", ended | error_json(attempt.error))
+            self._write(f"response-{attempt.number}.json", {"error": error_json(attempt.error)})
+
+    def _write(self, name: str, document: Mapping[str, Any]) -> None:
+        write_text(self._folder / name, self.hide(json.dumps(document, ensure_ascii=False, indent=2)) + "\n")
+
+
+def response_json(response: Response) -> dict[str, Any]:
+    return {
+        "id": response.id,
+        "provider": response.provider,
+        "model": response.model,
+        "finish": response.finish,
+        "finish_raw": response.finish_raw,
+        "finish_detail": response.finish_detail,
+        "parts": [_part(part) for part in response.parts],
+        "tokens": response.usage._asdict(),
+        "request_id": response.request_id,
+        "warnings": list(response.warnings),
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {"part": type(part).__name__, **part._asdict()}
+
+
+def error_json(error: LlmError) -> dict[str, Json]:
+    return {
+        "kind": error.kind,
+        "message": error.message,
+        "status": error.status,
+        "code": error.code,
+        "retry_after_s": error.retry_after_s,
+        "request_id": error.request_id,
+    }
+
+
+def usage_json(usage: Usage) -> dict[str, Json]:
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_tokens": usage.cache_read_tokens,
+        "cache_write_tokens": usage.cache_write_tokens,
+        "cost_usd": usage.cost_usd,
+    }
+
+
+def attempts_json(attempts: Sequence[Attempt]) -> list[Json]:
+    """Return the attempts as provider_used.json lists them."""
+    return [
+        {
+            "request": attempt.number,
+            "provider": attempt.endpoint.provider,
+            "model": attempt.endpoint.model,
+            "served_model": attempt.response.model if attempt.response else "",
+            "duration_ms": attempt.duration_ms,
+            "finish_reason": str(attempt.response.finish) if attempt.response else "",
+            "error": attempt.error.kind if attempt.error else "",
+            "message": attempt.error.message if attempt.error else "",
+            "status": attempt.error.status if attempt.error else 0,
+            "request_id": (attempt.response or attempt.error).request_id,  # type: ignore[union-attr]
+            **usage_json(attempt.usage),
+        }
+        for attempt in attempts
+    ]
