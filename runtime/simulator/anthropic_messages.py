@@ -15,8 +15,12 @@ from .turn import (
     Turn,
     finish_word,
     groups,
+    is_cut,
     last_from,
+    next_index,
     round_robin,
+    shape_of,
+    streamed,
     text_of,
     with_ids,
 )
@@ -66,32 +70,26 @@ def asked(path: str, body: Mapping[str, Any]) -> Asked:
 
 def frames(turn: Turn) -> Iterator[Frame]:
     yield _frame("message_start", message=_message(turn, [], stop_reason=None, output_tokens=1))
-    index, opened = -1, 0
-    for group in groups(with_ids(turn, "toolu_sim")):
+    for position, frame in enumerate(_content(turn)):
+        yield frame
+        if position == 0:
+            yield _frame("ping")
+    if not is_cut(turn):
+        yield from _end(turn)
+
+
+def _content(turn: Turn) -> Iterator[Frame]:
+    index = -1
+    for group in groups(streamed(turn, "toolu_sim")):
         queues, stops = [], []
         for block in group:
-            reused = isinstance(block, Arrival) and block.shape in {"index_reused_new_ids", "index_reused_no_ids"}
-            index = max(0, index) if reused else index + 1
+            index = next_index(index, block)
             queue = list(_block_frames(index, block))
-            if not opened:
-                queue.insert(1, _frame("ping"))
-            opened += 1
-            if isinstance(block, Arrival) and block.shape == "cut_in_fragment":
-                yield from queue[:-1]
-                return
-            queues.append(queue)
-            if not (isinstance(block, Arrival) and block.shape == "missing_block_stop"):
+            queues.append(queue[:-1] if shape_of(block) == "cut_in_fragment" else queue)
+            if shape_of(block) not in {"missing_block_stop", "cut_in_fragment"}:
                 stops.append(_frame("content_block_stop", index=index))
-            if isinstance(block, Arrival) and block.shape == "delivered_twice":
-                index += 1
-                queues.append(list(_block_frames(index, block)))
-                stops.append(_frame("content_block_stop", index=index))
-        if len(group) == 1 and len(queues) == 2:  # delivered twice, one after the other
-            yield from (*queues[0], stops[0], *queues[1], stops[1])
-            continue
         yield from round_robin(queues)
         yield from reversed(stops)
-    yield from _end(turn)
 
 
 def _end(turn: Turn) -> Iterator[Frame]:

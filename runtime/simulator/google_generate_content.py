@@ -68,7 +68,7 @@ def frames(turn: Turn) -> Iterator[Frame]:
         return
     total = len(turn.blocks) or 1
     signed = False
-    for position, group in enumerate(_groups(with_ids(turn, "")), start=1):
+    for position, group in enumerate(_groups(_named(turn)), start=1):
         share = turn.usage.output * position // (total + 1)
         if isinstance(group[0], Arrival):
             parts, signed = _call_parts(turn, group, signed)
@@ -83,6 +83,12 @@ def frames(turn: Turn) -> Iterator[Frame]:
             yield Frame(_response(turn, [part], output=share))
     last = _response(turn, [{"text": ""}], output=turn.usage.output, finish=finish_word(turn, _FINISH))
     yield Frame(last, place=TERMINAL)
+
+
+def _named(turn: Turn) -> list[Sent]:
+    """Return the blocks; calls have ids only where the scenario gives them, or a shape is about ids."""
+    about_ids = any(call.shape in {"duplicate_ids", "delivered_twice"} for call in turn.calls)
+    return with_ids(turn, "call_sim" if about_ids else "")
 
 
 def _groups(blocks: Sequence[Sent]) -> Iterator[list[Sent]]:
@@ -174,7 +180,7 @@ def complete(turn: Turn) -> Mapping[str, Json]:
         return _blocked_response(turn)
     parts: list[dict[str, Any]] = []
     signed = False
-    for group in _groups(with_ids(turn, "")):
+    for group in _groups(_named(turn)):
         match group[0]:
             case Arrival():
                 made, signed = _call_parts(turn, group, signed)

@@ -17,8 +17,11 @@ from .turn import (
     Turn,
     finish_word,
     groups,
+    is_cut,
     last_from,
+    next_index,
     round_robin,
+    streamed,
     text_of,
     with_ids,
 )
@@ -34,8 +37,14 @@ def asked(path: str, body: Mapping[str, Any]) -> Asked:
 
 def frames(turn: Turn) -> Iterator[Frame]:
     yield _chunk(turn, {"role": "assistant", "content": "", "refusal": None})
+    yield from _content(turn)
+    if not is_cut(turn):
+        yield from _end(turn)
+
+
+def _content(turn: Turn) -> Iterator[Frame]:
     slot = -1
-    for group in groups(with_ids(turn, "call_sim")):
+    for group in groups(streamed(turn, "call_sim")):
         queues: list[list[Frame]] = []
         for block in group:
             match block:
@@ -47,16 +56,10 @@ def frames(turn: Turn) -> Iterator[Frame]:
                 case RedactedBlock():
                     pass  # the protocol has nothing like it
                 case Arrival():
-                    slot = max(0, slot) if block.shape.startswith("index_reused") else slot + 1
-                    queues.append(list(_call_frames(turn, block, slot)))
-                    if block.shape == "delivered_twice":
-                        slot += 1
-                        queues[-1] += _call_frames(turn, block, slot)
-                    if block.shape == "cut_in_fragment":
-                        yield from queues[-1][:-1]
-                        return
+                    slot = next_index(slot, block)
+                    queue = list(_call_frames(turn, block, slot))
+                    queues.append(queue[:-1] if block.shape == "cut_in_fragment" else queue)
         yield from round_robin(queues)
-    yield from _end(turn)
 
 
 def _end(turn: Turn) -> Iterator[Frame]:

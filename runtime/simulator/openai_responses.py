@@ -8,7 +8,21 @@ from ..outcome import Json
 from . import openai_errors
 from .scenario import ErrorAnswer, RedactedBlock, TextBlock, ThinkingBlock
 from .shapes import ABSENT, LIMITED, NORMAL, Arrival, dumps, value
-from .turn import TERMINAL, Asked, Failure, Frame, Sent, Turn, groups, round_robin, text_of, with_ids
+from .turn import (
+    TERMINAL,
+    Asked,
+    Failure,
+    Frame,
+    Sent,
+    Turn,
+    groups,
+    is_cut,
+    next_index,
+    round_robin,
+    shape_of,
+    text_of,
+    with_ids,
+)
 
 REFUSED_SHAPES: Final[frozenset[str]] = frozenset()
 _INCOMPLETE: Final = {
@@ -37,23 +51,25 @@ def frames(turn: Turn) -> Iterator[Frame]:
 def _frames(turn: Turn) -> Iterator[Frame]:
     yield _frame("response.created", response=_response(turn, [], status="in_progress"))
     yield _frame("response.in_progress", response=_response(turn, [], status="in_progress"))
+    yield from _content(turn)
+    if not is_cut(turn):
+        response = _ended(turn)
+        yield _frame(f"response.{response['status']}", response=response)._replace(place=TERMINAL)
+
+
+def _content(turn: Turn) -> Iterator[Frame]:
     index, position = -1, 0
     for group in groups(with_ids(turn, "call_sim")):
         queues: list[list[Frame]] = []
         for block in group:
-            if isinstance(block, Arrival) and block.shape.startswith("index_reused"):
-                index = max(0, index)
-            else:
-                index += 1
-            queues.append(_item_frames(turn, index, _item(turn, position, block), block))
+            index = next_index(index, block)
+            queue = _item_frames(turn, index, _item(turn, position, block), block)
             position += 1
-            if isinstance(block, Arrival) and block.shape == "cut_in_fragment":
-                deltas = [frame for frame in queues[-1] if not frame.event.endswith(".done")]
-                yield from deltas[:-1]
+            if shape_of(block) == "cut_in_fragment":
+                yield from [frame for frame in queue if not frame.event.endswith(".done")][:-1]
                 return
+            queues.append(queue)
         yield from round_robin(queues)
-    response = _ended(turn)
-    yield _frame(f"response.{response['status']}", response=response)._replace(place=TERMINAL)
 
 
 def _frame(kind: str, **fields: Any) -> Frame:

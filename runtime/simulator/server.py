@@ -3,6 +3,7 @@
 import json
 import socket
 import socketserver
+import struct
 import sys
 import threading
 from collections.abc import Mapping
@@ -107,6 +108,7 @@ class _Server(ThreadingHTTPServer):
         self.simulator = simulator
         self.accepted = 0
         self._open: set[socket.socket] = set()
+        self.to_reset: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(address, _Handler)
 
@@ -123,7 +125,11 @@ class _Server(ThreadingHTTPServer):
     def shutdown_request(self, request: Any) -> None:
         with self._lock:
             self._open.discard(request)
-        super().shutdown_request(request)
+        if request in self.to_reset:  # a proper goodbye would come before the reset
+            self.to_reset.discard(request)
+            self.close_request(request)
+        else:
+            super().shutdown_request(request)
 
     def close_connections(self) -> None:
         with self._lock:
@@ -234,6 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
         if refused:
             self._fail(served, asked, _invalid(refused), number, _PLAIN)
             return
+        if any(named(getattr(block, "shape", "")) == "split_utf8" for block in answer.blocks):
+            answer = answer._replace(delivery=answer.delivery._replace(split_utf8=True))
         wire = Wire(self.connection, self.simulator.stopping, answer.delivery)
         wire.pause(answer.delivery.delay_ms / 1000)
         try:
@@ -316,7 +324,8 @@ class _Handler(BaseHTTPRequestHandler):
         if how == "end":
             wire.end()
         elif how == "reset":
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            cast(_Server, self.server).to_reset.add(self.connection)
 
 
 def _reason(status: int) -> str:

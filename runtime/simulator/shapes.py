@@ -199,9 +199,9 @@ def _continuation(arguments: Mapping[str, Json], text: str) -> Parts:
     """Put the first key into the start and the rest of the text, comma and closing brace included, into a delta."""
     keys = list(arguments)
     if len(keys) < 2:
-        return arguments, ("}",), None
+        return arguments, ("}",), text
     start = {keys[0]: arguments[keys[0]]}
-    return start, (text[len(dumps(start)) - 1 :],), None
+    return start, (text[len(dumps(start)) - 1 :],), text
 
 
 def _split_escape(arguments: Mapping[str, Json]) -> tuple[str, ...]:

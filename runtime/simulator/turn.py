@@ -107,6 +107,30 @@ def finish_word(turn: Turn, words: Mapping[str, str]) -> str | None:
     return turn.finish_raw if turn.finish_raw_given else words.get(turn.finish, turn.finish)
 
 
+def shape_of(block: Sent) -> str:
+    """Return a call's shape, "" for other blocks."""
+    return block.shape if isinstance(block, Arrival) else ""
+
+
+def is_cut(turn: Turn) -> bool:
+    return any(call.shape == "cut_in_fragment" for call in turn.calls)
+
+
+def streamed(turn: Turn, prefix: str) -> list[Sent]:
+    """Return the blocks of a stream: with ids, calls that are delivered twice twice, nothing after one that is cut."""
+    blocks: list[Sent] = []
+    for block in with_ids(turn, prefix):
+        blocks += [block] * (2 if shape_of(block) == "delivered_twice" else 1)
+        if shape_of(block) == "cut_in_fragment":
+            break
+    return blocks
+
+
+def next_index(index: int, block: Sent) -> int:
+    """Return the index of `block`, which comes after the block at `index`."""
+    return max(0, index) if shape_of(block).startswith("index_reused") else index + 1
+
+
 def with_ids(turn: Turn, prefix: str) -> list[Sent]:
     """Return the blocks with an id for every call: the scenario's, the one before (`duplicate_ids`), or a new one."""
     named: list[Sent] = []
@@ -124,7 +148,7 @@ def groups(blocks: Sequence[Sent]) -> Iterator[list[Sent]]:
     """Yield blocks that are sent together: neighbouring interleaved calls, everything else alone."""
     together: list[Sent] = []
     for block in blocks:
-        if isinstance(block, Arrival) and block.shape == "interleaved":
+        if shape_of(block) == "interleaved":
             together.append(block)
             continue
         if together:
