@@ -8,6 +8,7 @@ import errno
 import os
 import select
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ class Line:
     def __init__(self) -> None:
         self.broken = False
         self._socket: socket.socket | None = None
+        self._copy: socket.socket | None = None
 
     def begin(self) -> None:
         """Start a call: nothing is broken yet."""
@@ -37,6 +39,16 @@ class Line:
         if self.broken:
             self.shut()
 
+    def use_copy(self, sock: socket.socket) -> None:
+        """Use `sock` although somebody else is about to take it over: TLS does."""
+        self._copy = sock.dup()
+        self.use(self._copy)
+
+    def drop_copy(self) -> None:
+        if self._copy is not None:
+            self._copy.close()
+            self._copy = None
+
     def shut(self) -> None:
         """Break the call off; whoever reads or writes wakes at once."""
         self.broken = True
@@ -44,7 +56,7 @@ class Line:
         if sock is None:
             return
         try:
-            sock.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not that of TLS, which would end the encryption first
         except OSError:  # closed already: nothing to wake
             return
 
@@ -80,7 +92,16 @@ def _adapter(line: Line) -> HTTPAdapter:
 
     class Secure(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            return _connect(self, line)
+            sock = _connect(self, line)
+            line.use_copy(sock)
+            return sock
+
+        def connect(self) -> None:
+            try:
+                super().connect()
+                line.use(self.sock)
+            finally:
+                line.drop_copy()
 
         def request(self, *arguments: Any, **keywords: Any) -> None:
             line.use(self.sock)
@@ -111,7 +132,7 @@ def _connect(connection: HTTPConnection, line: Line) -> socket.socket:
     timeout = connection.timeout if isinstance(connection.timeout, int | float) else 10.0
     deadline = time.monotonic() + timeout
     try:
-        addresses = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
+        addresses = _addresses(connection.host, connection.port, deadline, lambda: line.broken)
     except OSError as error:
         raise NameResolutionError(connection.host, connection, error) from error  # type: ignore[arg-type]
     problem = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
@@ -134,16 +155,47 @@ def _connect(connection: HTTPConnection, line: Line) -> socket.socket:
     raise NewConnectionError(connection, str(problem)) from problem
 
 
+def _addresses(host: str, port: int, deadline: float, broken: Callable[[], bool]) -> list[Any]:
+    """Look the name up in a thread of its own, which nobody waits for when the line breaks: a lookup cannot be stopped.
+
+    Raises:
+        OSError: the name is unknown, or nobody answered in time.
+    """
+    if host.replace(".", "").isdigit() or ":" in host:  # an address: nobody is asked
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found: list[Any] = []
+    failed: list[OSError] = []
+
+    def look_up() -> None:
+        try:
+            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            failed.append(error)
+        except UnicodeError:
+            failed.append(OSError(errno.EINVAL, "not a host name"))
+
+    thread = threading.Thread(target=look_up, name="attractor-llm-lookup", daemon=True)
+    thread.start()
+    while thread.is_alive() and not broken():
+        if time.monotonic() >= deadline:
+            raise OSError(errno.ETIMEDOUT, "the name lookup takes too long")
+        thread.join(_SLICE_S)
+    if failed:
+        raise failed[0]
+    return found
+
+
 def _connect_in_slices(sock: socket.socket, address: Any, deadline: float, broken: Callable[[], bool]) -> int:
     """Connect; return 0 or the errno that says why not."""
     sock.setblocking(False)
+    poll = select.poll()  # select() knows no descriptor from 1024 on
+    poll.register(sock, select.POLLOUT)
     code = sock.connect_ex(address)
     while code in {errno.EINPROGRESS, errno.EWOULDBLOCK}:
         if broken():
             return errno.ECANCELED
         if time.monotonic() >= deadline:
             return errno.ETIMEDOUT
-        _, writable, _ = select.select([], [sock], [], _SLICE_S)
-        if writable:
+        if poll.poll(_SLICE_S * 1000):
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     return code

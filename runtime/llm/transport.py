@@ -20,15 +20,16 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import SSLError as Urllib3SslError
 
 from ..world import Cancellation
+from .classify import read_error
 from .connections import Line, session
-from .errors import Canceled, Configuration, LlmError, MalformedStream, Network, Timeout
+from .errors import Canceled, Configuration, InvalidRequest, LlmError, MalformedStream, Network, Timeout
+from .event_pieces import EventPieces
 from .wire import HttpRequest, SseEvent
 
 _READ_BYTES: Final = 65536
 _BODY_BYTES: Final = 1_000_000  # of an answer that is no stream of events
 _COMPLETE_BYTES: Final = 64_000_000  # of an unstreamed answer
-_EVENT_BYTES: Final = 64_000_000  # of one event
-_HEAD_BYTES: Final = 2048  # kept, to quote what came instead of events
+_SHOWN_CHARS: Final = 500
 _TICK_S: Final = 0.02  # how soon a cancellation is seen
 _DRAIN_S: Final = 0.05  # after the terminal event: the connection is kept only if the rest comes at once
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -37,10 +38,15 @@ _NO_URL: Final = (
     requests.exceptions.MissingSchema,
     requests.exceptions.InvalidSchema,
 )
+_NO_HEADER: Final = (requests.exceptions.InvalidHeader, UnicodeError)
 
 
 class Limits(NamedTuple):
-    """Seconds; `total_s` 0 = none. `idle_s` runs between payload events: comments and pings do not count."""
+    """Seconds; `total_s` 0 = none.
+
+    `first_byte_s` runs until the first byte of the body; `idle_s` from then on, between payload events: comments and
+    pings do not count.
+    """
 
     connect_s: float = 10.0
     first_byte_s: float = 300.0
@@ -59,18 +65,19 @@ class Transport:
         """Send `request` and return the answer once its headers are here; use it in a `with` block.
 
         Raises:
-            LlmError: Network, Timeout, Configuration or Canceled.
+            LlmError: Network, Timeout, Configuration, InvalidRequest or Canceled.
         """
         if cancellation.reason:
             raise Canceled(f"canceled: {cancellation.reason}")
-        body = json.dumps(request.body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        body = _written(request.body)
+        verify = _certificates()
         self._line.begin()
         watch = _Watch(self._line, limits, cancellation)
         watch.start()
         try:
             response = self._session.post(
                 request.url,
-                data=body.encode("utf-8", "replace"),
+                data=body,
                 headers={
                     "User-Agent": "attractor",
                     "Content-Type": "application/json",
@@ -82,11 +89,13 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
                 proxies=_proxies(request.url),
-                verify=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True,
+                verify=verify,
             )
         except (requests.RequestException, Urllib3Error, OSError, AttributeError, ValueError) as error:
-            watch.stop()
             raise _translated(error, watch, request.url) from None
+        except BaseException:
+            watch.stop()
+            raise
         watch.headers_arrived()
         answer = Answer(response, watch, request.url)
         if 300 <= response.status_code < 400:
@@ -152,23 +161,35 @@ class Answer:
             LlmError: MalformedStream when what comes is no event stream; Network, Timeout or Canceled.
         """
         kind = self.headers.get("content-type", "")
-        if not kind.startswith("text/event-stream"):
-            body = self.body()
-            raise MalformedStream(f"{_host(self._url)} answered with {kind or 'no content type'}: {_quoted(body)}")
-        head: list[bytes] = []
+        if not kind.lower().startswith("text/event-stream"):
+            yield self._instead(self.body(), kind or "no content type")
+            return
+        pieces = EventPieces(self._pieces())
         delivered = False
         try:
-            for event in sseclient.SSEClient(_event_pieces(self._pieces(), head)).events():
+            for event in sseclient.SSEClient(iter(pieces)).events():
                 if not event.data:
                     continue
                 delivered = True
                 if event.event != "ping":
                     self._watch.progress()
-                yield SseEvent(event.event, event.data)
+                yield SseEvent(event.event, event.data, not pieces.cut)
         except UnicodeDecodeError:
             raise MalformedStream(f"{_host(self._url)} sent an event that is not UTF-8") from None
-        if not delivered and head:
-            raise MalformedStream(f"{_host(self._url)} sent no event but: {_quoted(b''.join(head))}")
+        if not delivered and pieces.head:
+            yield self._instead(pieces.head, "no event")
+
+    def _instead(self, body: bytes, kind: str) -> SseEvent:
+        """Return the error that came instead of events, for the protocol to read. Raises MalformedStream."""
+        text = body.decode("utf-8", "replace").strip()
+        for candidate in (text, text.partition("\n")[0]):
+            try:
+                said = read_error(json.loads(candidate))
+            except (ValueError, RecursionError):
+                continue
+            if said is not None:
+                return SseEvent("error", candidate)
+        raise MalformedStream(f"{_host(self._url)} answered with {kind}: {_quoted(body)}")
 
     def _pieces(self) -> Iterator[bytes]:
         """Yield bytes as soon as there are any."""
@@ -178,10 +199,10 @@ class Answer:
                 piece = raw.read1(_READ_BYTES, decode_content=True)
             except (Urllib3Error, OSError, AttributeError, ValueError) as error:
                 raise _translated(error, self._watch, self._url) from None
+            if self._watch.cause is not None:
+                raise self._watch.cause
             if not piece:
                 self._ended = True
-                if self._watch.cause is not None:
-                    raise self._watch.cause
                 return
             self._watch.bytes_arrived()
             yield piece
@@ -196,38 +217,6 @@ class Answer:
             return
 
 
-def _event_pieces(pieces: Iterator[bytes], head: list[bytes]) -> Iterator[bytes]:
-    """Regroup `pieces` so that each ends with an event: the parser behind would stitch large events quadratically.
-
-    The first bytes are also put into `head`, until an event is complete.
-    """
-    waiting: list[bytes] = []
-    size = 0
-    tail = b""
-    first = True
-    for piece in pieces:
-        if first:
-            piece = piece.removeprefix(b"\xef\xbb\xbf")
-            first = False
-        if size < _HEAD_BYTES:
-            head.append(piece[: _HEAD_BYTES - size])
-        seam = tail + piece
-        cut = max(seam.rfind(b"\n\n"), seam.rfind(b"\r\n\r\n") + 2, seam.rfind(b"\r\r"))
-        tail = seam[-3:]
-        size += len(piece)
-        waiting.append(piece)
-        if size > _EVENT_BYTES and cut < 2 and len(waiting) > 1:
-            raise MalformedStream(f"one event is larger than {_EVENT_BYTES // 1_000_000} MB")
-        if cut >= 2 or (cut >= 0 and seam[cut : cut + 2] in {b"\n\n", b"\r\r"}):
-            whole = b"".join(waiting)
-            end = len(whole) - (len(seam) - (cut + 2))
-            yield whole[:end]
-            rest = whole[end:]
-            waiting, size = ([rest], len(rest)) if rest else ([], 0)
-    if waiting:
-        yield b"".join(waiting)
-
-
 class _Watch:
     """Enforces one call's limits from a thread of its own."""
 
@@ -240,16 +229,19 @@ class _Watch:
         self._thread = threading.Thread(target=self._run, name="attractor-llm-watch", daemon=True)
         self._started = self._progressed = self._heard = time.monotonic()
         self._phase = "headers"
+        self._quiet = True
 
     def start(self) -> None:
         self._thread.start()
 
     def headers_arrived(self) -> None:
-        self._progressed = self._heard = time.monotonic()
         self._phase = "body"
 
     def bytes_arrived(self) -> None:
         self._heard = time.monotonic()
+        if self._quiet:
+            self._quiet = False
+            self._progressed = self._heard
 
     def progress(self) -> None:
         self._progressed = time.monotonic()
@@ -278,18 +270,34 @@ class _Watch:
             return Timeout(f"no complete answer within {limits.total_s:g} s", phase="total")
         waited = now - self._progressed
         match self._phase:
-            case "headers":
-                if waited >= limits.first_byte_s:
-                    return Timeout(f"no answer within {limits.first_byte_s:g} s", phase="first_byte")
             case "drain":
                 if waited >= _DRAIN_S:
                     return Timeout("the connection was kept open after the last event", phase="drain")
+            case _ if self._quiet:
+                if waited >= limits.first_byte_s:
+                    return Timeout(f"no answer within {limits.first_byte_s:g} s", phase="first_byte")
             case _:
                 if waited >= limits.idle_s and now - self._heard >= limits.idle_s:
                     return Timeout(f"silent for {limits.idle_s:g} s", phase="idle")
                 if waited >= limits.idle_s:
                     return Timeout(f"only pings for {limits.idle_s:g} s", phase="progress")
         return None
+
+
+def _written(body: Mapping[str, Any]) -> bytes:
+    try:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
+    return text.encode("utf-8", "replace")
+
+
+def _certificates() -> str | bool:
+    """Return whom to trust, as the environment says. Raises Configuration."""
+    path = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    if path and not os.path.exists(path):
+        raise Configuration(f"there are no certificates at {path!r}; see REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE")
+    return path or True
 
 
 def _translated(error: Exception, watch: _Watch, url: str) -> LlmError:
@@ -304,12 +312,10 @@ def _translated(error: Exception, watch: _Watch, url: str) -> LlmError:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return Configuration(f"the certificate of {host} cannot be verified")
         return Network(f"no secure connection to {host}: {type(error).__name__}")
-    if isinstance(
-        error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema | requests.exceptions.InvalidSchema
-    ):
+    if isinstance(error, _NO_URL):
         return Configuration(f"the address of the provider is not a URL: {host!r}")
-    if isinstance(error, requests.exceptions.InvalidHeader):
-        return Configuration(f"a header for {host} cannot be sent; is the key free of line breaks?")
+    if isinstance(error, _NO_HEADER):
+        return Configuration(f"a header for {host} cannot be sent; is the key one line of plain letters?")
     return Network(f"the connection to {host} failed: {_cause(error)}")
 
 
@@ -330,8 +336,11 @@ def _cause(error: BaseException) -> str:
 
 
 def _host(url: str) -> str:
-    parts = urlsplit(url)
-    return parts.hostname or parts.path if parts.port is None else f"{parts.hostname}:{parts.port}"
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or parts.path if parts.port is None else f"{parts.hostname}:{parts.port}"
+    except ValueError:
+        return url.partition("?")[0].rpartition("@")[2]
 
 
 def _proxies(url: str) -> dict[str, str]:
@@ -341,5 +350,5 @@ def _proxies(url: str) -> dict[str, str]:
 
 
 def _quoted(body: bytes) -> str:
-    text = body[:_HEAD_BYTES].decode("utf-8", "replace").strip()
-    return repr(text[:500]) if text else "an empty body"
+    text = body[: 4 * _SHOWN_CHARS].decode("utf-8", "replace").strip()
+    return repr(text[:_SHOWN_CHARS]) if text else "an empty body"
