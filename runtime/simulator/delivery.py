@@ -156,4 +156,4 @@ def record(frame: Frame, delivery: Delivery) -> bytes:
         text = json.dumps(frame.data, ensure_ascii=False, indent=1 if delivery.pretty else None)
         lines += [f"data:{space}{line}" for line in text.split("\n")]
     end = "" if frame.cut else delivery.line_end * 2
-    return (delivery.line_end.join(lines) + end).encode("utf-8", "surrogatepass")
+    return (delivery.line_end.join(lines) + end).encode("utf-8", "backslashreplace")

@@ -187,7 +187,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(404, _no_such_path(self.path), {})
 
     def do_POST(self) -> None:
-        body = self._body()
+        try:
+            body = self._body()
+        except ValueError:  # of a length
+            self.close_connection = True
+            self.send_error(400)
+            return
         protocol = protocol_of(self.path)
         if not protocol:
             self._record(Asked("", stream=False, last_user_text="", body={}), "", "", body)
@@ -210,7 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
             content = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), _BODY_BYTES))
         try:
             return json.loads(content) if content else None
-        except ValueError:
+        except (ValueError, RecursionError):
             return content.decode("utf-8", "backslashreplace")
 
     def _chunked_body(self) -> bytes:
@@ -270,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
         raw = delivery.raw.content if delivery.raw is not None else None
         if not streamed:
-            body = raw if raw is not None else json.dumps(served.complete(turn), ensure_ascii=False).encode()
+            body = raw if raw is not None else _json_bytes(served.complete(turn))
             wire.head(delivery.status, _reason(delivery.status), headers | {"Content-Length": str(len(body))})
             if delivery.silence is not None:
                 wire.pause(delivery.silence.s)
@@ -309,8 +314,7 @@ class _Handler(BaseHTTPRequestHandler):
         content_type: str = "application/json",
         body: bool = True,
     ) -> None:
-        content = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
-        encoded = content.encode("utf-8", "backslashreplace")
+        encoded = document.encode("utf-8", "backslashreplace") if isinstance(document, str) else _json_bytes(document)
         wire = Wire(self.connection, self.simulator.stopping, _PLAIN.delivery)
         wire.head(status, _reason(status), {
             "Content-Type": content_type, "Content-Length": str(len(encoded)), **headers
@@ -326,6 +330,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif how == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             cast(_Server, self.server).to_reset.add(self.connection)
+
+
+def _json_bytes(document: Any) -> bytes:
+    """Return JSON; half a surrogate pair, which UTF-8 cannot hold, stays an escape."""
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 def _reason(status: int) -> str:
