@@ -14,7 +14,7 @@ MAX_VALUE = 100  # characters of a value in a list; one field alone is shown who
 # Groups whose name says nothing that the field does not say: `timeouts.command_ms` is shown as `command_ms`.
 _GROUPS = ("timeouts.", "llm.")
 # What the compiler works out from the graph as a whole.
-_DERIVED = {"id", "catch", "catch_skips", "outcomes", "join", "child", "name", "start", "exits", "sources",
+_DERIVED = {"id", "catch", "outcomes", "join", "child", "name", "start", "exits", "sources",
             "plan_version", "compiler", "digest", "preflight.env", "preflight.executables", "preflight.probes",
             "llm.chain", "match", "accelerator"}  # fmt: skip
 _NOT_EXPLAINED = {"nodes", "provenance", "edges", "digest", "plan_version", "compiler", "context"}

@@ -172,22 +172,6 @@ class Route(NamedTuple):
     thread: str | None = None
 
 
-class Catch(NamedTuple):
-    """Where the failure of a stage falls through to, along single ways."""
-
-    node: str  # the conditional node that routes the failure
-    first: str  # the stage after the one that failed
-    ways: Mapping[str, str]  # stage -> where its single way leads; one mapping for all, so that it stays linear
-
-    @property
-    def skips(self) -> tuple[str, ...]:
-        """The stages passed over, in order."""
-        passed = [self.first]
-        while self.ways[passed[-1]] != self.node:
-            passed.append(self.ways[passed[-1]])
-        return tuple(passed)
-
-
 class Memory(NamedTuple):
     """How much a stage sees of what went before, unless the edge that enters it says otherwise."""
 
@@ -243,7 +227,7 @@ class Graph:
     retries: Mapping[str, Retries] = field(default_factory=dict)  # resolve_retries
     routes: Mapping[str, Sequence[Route]] = field(default_factory=dict)  # resolve_routes (restarts included)
     on_fail: Mapping[str, Sequence[str]] = field(default_factory=dict)  # resolve_retry_targets
-    catches: Mapping[str, Catch] = field(default_factory=dict)  # resolve_catches; absent: none
+    catches: Mapping[str, str] = field(default_factory=dict)  # resolve_catches: stage -> conditional; absent: none
     outcomes: Mapping[str, Sequence[str]] = field(default_factory=dict)  # resolve_outcomes: words a stage may end with
     joins: Mapping[str, str] = field(default_factory=dict)  # resolve_regions: component -> its tripleoctagon
     memories: Mapping[str, Memory] = field(default_factory=dict)  # resolve_fidelity

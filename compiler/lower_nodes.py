@@ -1,15 +1,19 @@
 """The nodes of a plan: each with its effective values, and its edges in the order in which they are tried."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from . import plan as to
 from .attributes import AttributeSpec, Value, origin_of, read, specs
 from .condition import parse_condition
-from .graph import Clause, Edge, Graph, Kind, LlmSettings, Node, Origin, Prompt, Route
+from .graph import Backoff, Clause, Edge, Graph, Kind, LlmSettings, Model, Node, Origin, Prompt, Route
+from .passes.resolve_routes import normalise_label
 from .provenance import Recorder
 
 LOG_DIR_OF_RESTARTS = "restart"
 NO_PROMPT = to.Prompt(text="", engine="plain", holes=[])
+NO_HOOKS = to.Hooks(pre="", post="")
+NO_HOLES: list[to.Hole] = []
 
 
 class NodeLowering:
@@ -52,28 +56,22 @@ class NodeLowering:
 
     def _common(self, node: Node) -> to.Node:
         graph, id_ = self.graph, node.id
-        retries, catch, memory = graph.retries[id_], graph.catches.get(id_), graph.memories[id_]
+        retries, memory = graph.retries[id_], graph.memories[id_]
         self._record(node)
         return {
             "id": id_,
             "kind": graph.kinds[id_].value.value,
             "label": self._text(node, "label"),
             "attempts": retries.attempts.value,
-            "backoff": {
-                "initial_ms": retries.backoff.initial_ms,
-                "factor": retries.backoff.factor,
-                "max_ms": retries.backoff.max_ms,
-                "jitter": retries.backoff.jitter,
-            },
+            "backoff": _backoff(retries.backoff),
             "timeouts": self._timeouts(node),
             "max_visits": self._max_visits(node),
             "goal_gate": self._flag(node, "goal_gate"),
             "allow_partial": retries.allow_partial.value,
             "auto_status": self._flag(node, "auto_status"),
-            "on_fail": list(graph.on_fail.get(id_, ())),
-            "catch": None if catch is None else catch.node,
-            "catch_skips": [] if catch is None else list(catch.skips),
-            "outcomes": list(graph.outcomes.get(id_, ())),
+            "on_fail": _words(tuple(graph.on_fail.get(id_, ()))),
+            "catch": graph.catches.get(id_),
+            "outcomes": _words(tuple(graph.outcomes.get(id_, ()))),
             "fidelity": memory.fidelity.value,
             "thread": memory.thread.value,
             "hooks": self._hooks(node),
@@ -82,11 +80,10 @@ class NodeLowering:
 
     def _hooks(self, node: Node) -> to.Hooks:
         if self.graph.kinds[node.id].value is not Kind.CODERGEN:
-            return {"pre": "", "post": ""}
-        return {
-            "pre": self._text(node, "tool_hooks.pre", "tool_hooks.pre"),
-            "post": self._text(node, "tool_hooks.post", "tool_hooks.post"),
-        }
+            return NO_HOOKS
+        pre = self._text(node, "tool_hooks.pre", "tool_hooks.pre")
+        post = self._text(node, "tool_hooks.post", "tool_hooks.post")
+        return {"pre": pre, "post": post} if pre or post else NO_HOOKS
 
     def _max_visits(self, node: Node) -> int:
         bounds = self.graph.bounds
@@ -97,13 +94,8 @@ class NodeLowering:
         return visits.value
 
     def _timeouts(self, node: Node) -> to.Timeouts:
-        timeouts = self.graph.timeouts[node.id]
-        return {
-            "stage_ms": timeouts.stage_ms.value,
-            "command_ms": timeouts.command_ms.value,
-            "command_default_ms": timeouts.command_default_ms.value,
-            "command_max_ms": timeouts.command_max_ms.value,
-        }
+        stage, command, default, most = self.graph.timeouts[node.id]
+        return _timeouts(stage.value, command.value, default.value, most.value)
 
     # What its kind has
 
@@ -161,7 +153,7 @@ class NodeLowering:
         return {
             "text": prompt.text,
             "engine": prompt.engine,
-            "holes": [{"at": hole.at, "name": hole.name} for hole in prompt.holes],
+            "holes": [{"at": hole.at, "name": hole.name} for hole in prompt.holes] or NO_HOLES,
         }
 
     def _llm(self, node: Node) -> to.Llm:
@@ -176,12 +168,8 @@ class NodeLowering:
             ("mode", settings.mode.origin),
         ):
             self.recorder.note(node.id, field, origin)
-        return {
-            "chain": [{"provider": model.provider, "model": model.model} for model in settings.chain],
-            "reasoning_effort": settings.reasoning_effort.value,
-            "max_tokens": settings.max_tokens.value,
-            "max_agent_turns": settings.max_agent_turns.value,
-        }
+        effort, tokens, turns = settings.reasoning_effort, settings.max_tokens, settings.max_agent_turns
+        return _llm_settings(settings.chain, effort.value, tokens.value, turns.value)
 
     # Edges
 
@@ -243,7 +231,7 @@ class NodeLowering:
 
     def _words(self, node: Node, key: str) -> list[str]:
         value = self._value(node, key)
-        return list(value) if isinstance(value, tuple) else []
+        return _words(value if isinstance(value, tuple) else ())
 
     # Where the passes' values came from
 
@@ -292,8 +280,45 @@ _FIELD_OF_EDGE_ATTRIBUTE: Mapping[str, str] = {
 }
 
 
+# Nodes are alike in most: what is equal is one object, and written once.
+
+
+@lru_cache(maxsize=1024)
+def _backoff(backoff: Backoff) -> to.Backoff:
+    initial_ms, factor, max_ms, jitter = backoff
+    return {"initial_ms": initial_ms, "factor": factor, "max_ms": max_ms, "jitter": jitter}
+
+
+@lru_cache(maxsize=1024)
+def _timeouts(stage_ms: int, command_ms: int, default_ms: int, max_ms: int) -> to.Timeouts:
+    return {
+        "stage_ms": stage_ms,
+        "command_ms": command_ms,
+        "command_default_ms": default_ms,
+        "command_max_ms": max_ms,
+    }
+
+
+@lru_cache(maxsize=1024)
+def _llm_settings(chain: tuple[Model, ...], effort: str | None, tokens: int | None, turns: int) -> to.Llm:
+    return {
+        "chain": [{"provider": model.provider, "model": model.model} for model in chain],
+        "reasoning_effort": effort,
+        "max_tokens": tokens,
+        "max_agent_turns": turns,
+    }
+
+
+@lru_cache(maxsize=1024)
+def _words(words: tuple[str, ...]) -> list[str]:
+    return list(words)
+
+
 def _clauses(clauses: Iterable[Clause]) -> list[to.Clause]:
-    return [(clause.key, clause.op, clause.literal) for clause in clauses]
+    return [
+        (clause.key, clause.op, normalise_label(clause.literal) if clause.key == "preferred_label" else clause.literal)
+        for clause in clauses
+    ]
 
 
 def lower_nodes(graph: Graph, children: Mapping[str, to.Plan], recorder: Recorder) -> list[to.AnyNode]:

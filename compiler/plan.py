@@ -87,7 +87,6 @@ class Node(TypedDict):
     auto_status: bool
     on_fail: list[str]
     catch: str | None
-    catch_skips: list[str]
     outcomes: list[str]
     fidelity: str
     thread: str

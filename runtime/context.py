@@ -1,6 +1,7 @@
 """The context: a flat store of small values that travels with the walk, and what conditions see of it."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 
 from .outcome import Json, Outcome, Status
@@ -34,6 +35,9 @@ ENGINE_KEYS = frozenset(
 FAILURE_KEYS = ("failure_reason", "failure_class", "failure_signature")
 CLIPPED: Mapping[str, int] = {"last_response": 200, "tool.output": 8_000}  # characters kept
 
+# As the compiler normalises labels: `[K] `, `K) ` or `K - ` in front does not count.
+_ACCELERATOR = re.compile(r"(?:\[[A-Za-z0-9]++\]|[A-Za-z0-9]\)|[A-Za-z0-9] -)\s++(?=\S)")
+
 
 def is_engine_key(key: str) -> bool:
     return key in ENGINE_KEYS or key.startswith(("graph.", "inputs."))
@@ -57,7 +61,7 @@ def clip(facts: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def holds(when: Iterable[Clause], outcome: Outcome, context: Mapping[str, Json]) -> bool:
-    """Return whether all clauses hold; comparison is exact, a missing key is the empty string."""
+    """Return whether all clauses hold; comparison is exact but for labels, a missing key is the empty string."""
     return all(_holds(clause, _value(clause.key, outcome, context)) for clause in when)
 
 
@@ -73,9 +77,16 @@ def _value(key: str, outcome: Outcome, context: Mapping[str, Json]) -> str:
     if key == "outcome":
         return outcome.word
     if key == "preferred_label":
-        return outcome.preferred_label
+        return normalise_label(outcome.preferred_label)  # the plan holds its literals so
     found = context.get(key.removeprefix("context."))
     return as_text(context.get(key) if found is None else found)
+
+
+def normalise_label(label: str) -> str:
+    """Return a label as it is compared: lowercased, trimmed, without an accelerator in front."""
+    label = label.strip()
+    prefix = _ACCELERATOR.match(label)
+    return (label if prefix is None else label[prefix.end() :]).lower()
 
 
 def as_text(value: Json) -> str:

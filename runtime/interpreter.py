@@ -214,7 +214,8 @@ def _may_restart(restart: Restart, outcome: Outcome) -> bool:
 def _tell(walk: Walk, node: Node, outcome: Outcome, hop: Hop) -> None:
     candidates = [candidate._asdict() for candidate in hop.candidates]
     label = hop.edge.label if hop.edge else ""
-    walk.world.emit(EdgeSelected(node.id, hop.to, hop.why, outcome.word, label, candidates, hop.skipped))
+    passed_over = routing.passed_over(walk.plan, node, hop)
+    walk.world.emit(EdgeSelected(node.id, hop.to, hop.why, outcome.word, label, candidates, passed_over))
 
 
 def _commit(walk: Walk, node: Node, outcome: Outcome) -> tuple[str, str]:

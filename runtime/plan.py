@@ -174,7 +174,6 @@ class Node(NamedTuple):
     auto_status: bool
     on_fail: tuple[str, ...]
     catch: str | None
-    catch_skips: tuple[str, ...]
     outcomes: tuple[str, ...]
     fidelity: str
     thread: str

@@ -211,7 +211,6 @@ def _node(raw: Mapping[str, Any]) -> Node:
         auto_status=raw["auto_status"],
         on_fail=tuple(raw["on_fail"]),
         catch=raw["catch"],
-        catch_skips=tuple(raw["catch_skips"]),
         outcomes=tuple(raw["outcomes"]),
         fidelity=raw["fidelity"],
         thread=raw["thread"],

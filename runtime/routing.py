@@ -4,16 +4,12 @@ The walk asks `next_hop` after every node; the answer names all candidates and w
 can answer "why did it go there?".
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from .context import holds
+from .context import holds, normalise_label
 from .outcome import Json, Outcome, Status
 from .plan import Edge, EdgeKind, Node, Plan
-
-# As the compiler normalises an edge's label into `match`: `[K] `, `K) ` or `K - ` in front does not count.
-_ACCELERATOR = re.compile(r"(?:\[[A-Za-z0-9]++\]|[A-Za-z0-9]\)|[A-Za-z0-9] -)\s++(?=\S)")
 
 
 class Candidate(NamedTuple):
@@ -32,7 +28,6 @@ class Hop(NamedTuple):
     edge: Edge | None
     why: str
     candidates: Sequence[Candidate]
-    skipped: Sequence[str] = ()
 
 
 def next_hop(node: Node, outcome: Outcome, context: Mapping[str, Json]) -> Hop:
@@ -94,9 +89,20 @@ def _after_failure(node: Node, outcome: Outcome, context: Mapping[str, Json]) ->
         return Hop(node.on_fail[0], None, "retry target", (*looked_at, chosen))
     if node.catch is not None:
         chosen = Candidate(node.catch, "catch", "", "taken")
-        return Hop(node.catch, None, "catch: the failure falls through to a conditional", (*looked_at, chosen),
-                   node.catch_skips)  # fmt: skip
+        return Hop(node.catch, None, "catch: the failure falls through to a conditional", (*looked_at, chosen))
     return Hop("", None, "", looked_at)
+
+
+def passed_over(plan: Plan, node: Node, hop: Hop) -> tuple[str, ...]:
+    """Return the stages that a caught failure does not run: those on the single ways from `node` to its catch."""
+    if not hop.candidates or hop.candidates[-1].kind != "catch":
+        return ()
+    passed: dict[str, None] = {}  # an edited plan may lead in a circle
+    at = node
+    while len(at.edges) == 1 and at.edges[0].to != node.catch and at.edges[0].to not in passed:
+        at = plan.nodes[at.edges[0].to]
+        passed[at.id] = None
+    return tuple(passed)
 
 
 def _first_if(node: Node, outcome: Outcome, context: Mapping[str, Json]) -> int | None:
@@ -136,13 +142,6 @@ def _looked_at(node: Node, plain: str) -> tuple[Candidate, ...]:
 def condition_text(edge: Edge) -> str:
     """Return the condition as an author would write it; "" for none."""
     return " && ".join(clause.key if clause.op == "set" else "".join(clause) for clause in edge.when)
-
-
-def normalise_label(label: str) -> str:
-    """Return a label as it is compared: lowercased, trimmed, without an accelerator in front."""
-    label = label.strip()
-    prefix = _ACCELERATOR.match(label)
-    return (label if prefix is None else label[prefix.end() :]).lower()
 
 
 def no_way_on(node: Node, outcome: Outcome) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ..graph import Catch, Graph, Kind
+from ..graph import Graph, Kind
 from ..run_config import RunConfig
 
 # A failure starts at one of these, and travels past them only: whatever else stands on the way ends the search.
@@ -14,7 +14,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
     ways = _single_ways(graph)
     ends = _ends(graph, ways)
     catches = {
-        node: Catch(end, way, ways)
+        node: end
         for node, way in ways.items()
         if (end := ends[node]) is not None and way != end  # else nothing routes it, or its own `always` edge does
     }

@@ -65,7 +65,7 @@ def _custom_words(graph: Graph, node: str, heard: Mapping[str, frozenset[str]]) 
     """Return the words that count as outcomes of a stage: its own edges, its catch, or what they lead to know them."""
     targets = {route.edge.target for route in graph.routes[node] if route.edge.target in heard}
     if node in graph.catches:
-        targets.add(graph.catches[node].node)
+        targets.add(graph.catches[node])
     return _compared(graph.routes, (node,)).union(*(heard[target] for target in targets))
 
 
@@ -124,7 +124,7 @@ def _targets(graph: Graph, node: str, word: str, *, stage: bool) -> list[str]:
             targets.append(route.edge.target)
     catch = graph.catches.get(node)
     if word == "fail" and catch is not None:
-        targets.append(catch.node)
+        targets.append(catch)
     return targets
 
 

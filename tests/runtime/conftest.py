@@ -241,7 +241,6 @@ COMMON: dict[str, Any] = {
     "auto_status": False,
     "on_fail": [],
     "catch": None,
-    "catch_skips": [],
     "outcomes": ["success", "partial_success", "retry", "fail", "skipped"],
     "fidelity": "compact",
     "thread": "",

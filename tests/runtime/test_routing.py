@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from attractor.runtime import routing
+from attractor.runtime.context import normalise_label
 from attractor.runtime.outcome import FailureClass, Outcome, Status
 
 SUCCESS = Outcome.success()
@@ -127,7 +128,7 @@ TABLE: list[Any] = [
                  id="a failure jumps to the first retry target"),
     pytest.param([otherwise("b"), on("success", "x")], {"on_fail": ["c"]}, FAILED, {}, "b",
                  "no condition matches the failure", id="the else edge outranks the retry target"),
-    pytest.param([then("b")], {"catch": "check", "catch_skips": ["b"]}, FAILED, {}, "check",
+    pytest.param([then("b")], {"catch": "check"}, FAILED, {}, "check",
                  "catch: the failure falls through to a conditional", id="a failure is caught"),
     pytest.param(
         [when("context.failure_class", "transient_infra", "b"), when("context.failure_class", "deterministic", "c")],
@@ -153,9 +154,36 @@ def test_the_way_on(
 
 
 def test_a_catch_names_the_stages_that_it_passes_over(build: Any) -> None:
-    node = build.one(edges=[build.edge("b")], catch="check", catch_skips=["b", "c"])
+    plan = build.plan(
+        build.document(
+            [
+                build.node("start", "start", edges=[build.edge("a")]),
+                build.node("a", "tool", edges=[build.edge("b")], catch="check"),
+                build.node("b", "tool", edges=[build.edge("c")], catch="check"),
+                build.node("c", "tool", edges=[build.edge("check", "always")]),
+                build.node("check", "conditional", edges=[build.edge("done")]),
+                build.node("done", "exit"),
+            ]
+        )
+    )
+    hops = {node: routing.next_hop(plan.nodes[node], FAILED, {}) for node in "abc"}
 
-    assert ("b", "c") == routing.next_hop(node, FAILED, {}).skipped
+    assert {"a": ("b", "c"), "b": ("c",), "c": ()} == {
+        node: routing.passed_over(plan, plan.nodes[node], hop) for node, hop in hops.items()
+    }
+
+
+def test_the_stages_passed_over_end_where_an_edited_plan_turns_in_a_circle(build: Any) -> None:
+    nodes = [
+        build.node("start", "start", edges=[build.edge("a")]),
+        build.node("a", "tool", edges=[build.edge("b")], catch="check"),
+        build.node("b", "tool", edges=[build.edge("a")]),
+        build.node("check", "conditional", edges=[build.edge("done")]),
+        build.node("done", "exit"),
+    ]
+    plan = build.plan(build.document(nodes))
+
+    assert ("b", "a") == routing.passed_over(plan, plan.nodes["a"], routing.next_hop(plan.nodes["a"], FAILED, {}))
 
 
 def test_all_candidates_are_told_with_what_became_of_them(build: Any) -> None:
@@ -193,15 +221,16 @@ def test_all_candidates_are_told_with_what_became_of_them(build: Any) -> None:
         (["context.x", "set", ""], {"x": "no"}, True),
         (["context.a.b", "=", "deep"], {"a.b": "deep"}, True),
         (["context.x", "=", "own"], {"context.x": "own"}, True),
-        (["preferred_label", "=", "Go"], {}, True),
-        (["preferred_label", "=", "go"], {}, False),
+        (["preferred_label", "=", "go"], {}, True),
+        (["preferred_label", "!=", "go"], {}, False),
+        (["preferred_label", "=", "stop"], {}, False),
         (["outcome", "set", ""], {}, True),
     ],
 )
 def test_a_clause_holds(build: Any, clause: list[str], context: Any, expected: bool) -> None:
     node = build.one(edges=[build.edge("b", "if", when=[clause])])
 
-    hop = routing.next_hop(node, Outcome.success(preferred_label="Go"), context)
+    hop = routing.next_hop(node, Outcome.success(preferred_label="[G] Go"), context)
 
     assert expected == (hop.to == "b")
 
@@ -219,7 +248,7 @@ def test_a_clause_holds(build: Any, clause: list[str], context: Any, expected: b
     ],
 )
 def test_labels_compare_without_case_and_accelerator(label: str, expected: str) -> None:
-    assert expected == routing.normalise_label(label)
+    assert expected == normalise_label(label)
 
 
 def test_nowhere_to_go_is_never_any_edge(build: Any) -> None:
