@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TextIO
 
+from .context import normalise_label
 from .world import Answer, Cancellation, Option, Question
 
 POLL_S = 0.2
@@ -88,9 +89,11 @@ class ConsolePeople:
 
 def choose(question: Question, word: str) -> Option | None:
     """Return the option that `word` names: its accelerator, label, target or number, in any case."""
-    word = word.strip().lower()
+    label, word = normalise_label(word), word.strip().lower()
     for number, option in enumerate(question.options, start=1) if word else ():
         if word in (option.accelerator.lower(), option.label.lower(), option.target.lower()):
+            return option
+        if label == option.label.lower():
             return option
         if word == str(number) and not any(other.accelerator == word for other in question.options):
             return option

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..events import QuestionAnswered, QuestionAsked
 from ..outcome import FailureClass, Outcome
-from ..plan import Edge, HumanWork, Node
+from ..plan import Clause, Edge, HumanWork, Node
 from ..world import Answer, Option, Question, World
 from .contract import Report, Visit
 from .prompt import PromptError, render
@@ -64,8 +64,12 @@ def question_id(visit: Visit) -> str:
 
 
 def _choices(node: Node) -> Sequence[Edge]:
-    """Return the edges a person chooses among; one with a condition routes, say, the gate's own failure."""
-    return [edge for edge in node.edges if not edge.when] or node.edges
+    """Return the edges a person chooses among: not those that wait for the gate's own failure."""
+    return [edge for edge in node.edges if not any(_waits_for_no_answer(clause) for clause in edge.when)] or node.edges
+
+
+def _waits_for_no_answer(clause: Clause) -> bool:
+    return clause.key == "outcome" and clause.op != "set" and (clause.op == "=") != (clause.literal == "success")
 
 
 def _option(edge: Edge) -> Option:

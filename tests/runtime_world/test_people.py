@@ -88,6 +88,50 @@ def test_a_scenario_chooses_an_option(pipeline, tmp_path: Path, word: str) -> No
     assert "ship=success" in done.walked()
 
 
+@pytest.mark.parametrize(("word", "target"), [("Approve", "ship"), ("[R] Reject", "mend")])
+def test_a_condition_on_the_choice_compares_labels_without_case_and_accelerator(
+    pipeline, tmp_path: Path, word: str, target: str
+) -> None:
+    body = """
+  gate [shape=hexagon, label="Ship it?"]
+  ship [shape=parallelogram, tool_command="true"]
+  mend [shape=parallelogram, tool_command="true"]
+  start -> gate
+  gate -> ship [label="[A] Approve", condition="preferred_label=Approve"]
+  gate -> mend [label="R) reject", condition="preferred_label=\\"[R] Reject\\""]
+  ship -> exit
+  mend -> exit
+"""
+    (tmp_path / "s.json").write_text(json.dumps({"version": 1, "nodes": {"gate": {"preferred_label": word}}}))
+    done = pipeline(body).exec("--quiet", f"--simulate={tmp_path / 's.json'}")
+
+    assert f"{target}=success" in done.walked()
+
+
+def test_a_person_chooses_among_all_edges_but_those_that_wait_for_the_gates_failure(pipeline, tmp_path: Path) -> None:
+    body = """
+  gate [shape=hexagon, label="Ship it?"]
+  failed [shape=Msquare, exit_status=fail]
+  ship [shape=parallelogram, tool_command="true"]
+  start -> gate
+  gate -> ship [label="[A] Approve", condition="preferred_label=Approve"]
+  gate -> failed [condition="outcome=fail"]
+  gate -> exit [label="Stop"]
+  ship -> exit
+"""
+    chosen = pipeline(body)
+    walked = {}
+    for label in ("Stop", "approve", "failed"):
+        (tmp_path / "s.json").write_text(json.dumps({"version": 1, "nodes": {"gate": {"preferred_label": label}}}))
+        walked[label] = chosen.walked(f"--simulate={tmp_path / 's.json'}")[1:]
+
+    assert {
+        "Stop": ["gate=success", "exit=success"],
+        "approve": ["gate=success", "ship=success", "exit=success"],
+        "failed": ["gate=fail", "failed=fail"],  # that is no option
+    } == walked
+
+
 def test_a_scenario_that_chooses_what_is_not_offered_fails(pipeline, tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text('{"version": 1, "nodes": {"gate": {"preferred_label": "Perhaps"}}}')
     done = pipeline(GATE % "").exec("--quiet", f"--simulate={tmp_path / 's.json'}")
