@@ -60,7 +60,7 @@ def endpoint(
     provider: str = "vendor",
     model: str = "model-1",
     floor: int = 0,
-    headers: Mapping[str, str] = {},  # noqa: B006
+    headers: Mapping[str, str] = {},
     **flags: Any,
 ) -> Endpoint:
     """Return an endpoint with the flags that the catalogue has for the protocol, some of them set otherwise."""
@@ -106,7 +106,9 @@ def ask(
     raise AssertionError("the stream ended without an end")
 
 
-def decoded(target: Endpoint, *records: Any, request: Request = REQUEST, heard: list[StreamEvent] | None = None) -> Response:
+def decoded(
+    target: Endpoint, *records: Any, request: Request = REQUEST, heard: list[StreamEvent] | None = None
+) -> Response:
     """Decode records without a server. Raises LlmError."""
     events = (SseEvent("message", record if isinstance(record, str) else json.dumps(record)) for record in records)
     all_events = list(protocol(target.api.protocol).decode(iter(events), target, request))
