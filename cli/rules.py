@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
 def _subjects() -> Iterator[tuple[str, tuple[Rule, ...]]]:
     """Yield the files of rules in order: the first sentence that each says of itself, and its rules by name."""
     order = {rule.id: at for at, rule in enumerate(RULES)}
-    modules = [each for each in vars(registry).values() if isinstance(each, ModuleType) and getattr(each, "RULES", ())]
+    modules = [each for each in vars(registry).values() if isinstance(each, ModuleType) and hasattr(each, "RULES")]
     for module in sorted(modules, key=lambda module: order[module.RULES[0].id]):
         title = " ".join((module.__doc__ or "").split("\n\n")[0].split())
         yield title.partition(". ")[0].rstrip("."), tuple(sorted(module.RULES))
