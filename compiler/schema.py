@@ -136,11 +136,12 @@ class _Explainer:
         groups: dict[int, list[Any]] = {}
         for below in error.context:
             groups.setdefault(below.relative_schema_path[0], []).append(below)
-        for index, branch in enumerate(branches):
-            if branch.get("type") == "object" and isinstance(error.instance, dict):
-                for below in groups.get(index, ()):
-                    yield from self.explain(below)
-                return
+        kind = _type_of(error.instance)
+        fitting = [index for index, branch in enumerate(branches) if kind in set(_types(branch, self.root))]
+        if len(fitting) == 1:
+            for below in groups.get(fitting[0], ()):
+                yield from self.explain(below)
+            return
         wanted = {part for branch in branches for part in _types(branch, self.root)}
         if any(below.validator == "minLength" for below in error.context):
             yield self._made("range", path, f"{_name(path)} must not be empty"), path

@@ -5,7 +5,7 @@ Every reason names the limit, its value and what to change to raise it.
 
 from typing import NamedTuple
 
-from .outcome import FailureClass, Outcome, Status, Usage
+from .outcome import Dossier, FailureClass, Outcome, Status, Usage
 from .plan import PASSIVE_KINDS, Limits, Node
 
 
@@ -38,26 +38,28 @@ def counted_signature(node: Node, outcome: Outcome) -> str:
     return outcome.failure_signature if failed and node.kind not in PASSIVE_KINDS else ""
 
 
-def signatures(limits: Limits, signature: str, count: int, outcome: Outcome) -> Trip | None:
-    """Trip when the same failure occurred `signature_limit` times."""
+def signatures(limits: Limits, node: Node, signature: str, count: int, outcome: Outcome) -> Trip | None:
+    """Trip when the same failure of `node` occurred `signature_limit` times."""
     if not signature or count < limits.signature_limit:
         return None
     reason = (
-        f"the same failure occurred {count} times, the limit is {limits.signature_limit} "
-        f"(graph attribute loop_restart_signature_limit): {outcome.failure_reason}"
+        f"{node.id!r} failed in the same way {count} times, which is the limit "
+        f"(raise the graph attribute loop_restart_signature_limit to allow more): {outcome.failure_reason}"
     )
     failure_class = outcome.failure_class or FailureClass.DETERMINISTIC
     return Trip("loop_restart_signature_limit", limits.signature_limit, count, reason, failure_class, signature)
 
 
-def restarts(limits: Limits, restart: int) -> Trip | None:
-    """Trip when restart number `restart`, from 1, is more than the run may make."""
+def restarts(limits: Limits, restart: int, last: Dossier | None) -> Trip | None:
+    """Trip when restart number `restart`, from 1, is more than the run may make; `last`: the failure before it."""
     if restart <= limits.max_restarts:
         return None
     reason = (
-        f"the run has started over {limits.max_restarts} times, which is its limit; "
-        f"raise the graph attribute max_restarts to allow more"
+        f"an edge asks for restart number {restart}, the limit is {limits.max_restarts} "
+        f"(raise the graph attribute max_restarts to allow more)"
     )
+    if last is not None:
+        reason += f"; {last.node!r} failed: {last.reason}"
     return Trip("max_restarts", limits.max_restarts, restart, reason, FailureClass.STRUCTURAL)
 
 

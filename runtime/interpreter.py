@@ -127,7 +127,7 @@ def _write_down(walk: Walk, stage: Stage) -> Ending | None:
         walk.records.snapshot_if_due(state)
     if trouble:
         return Ending("fail", trouble, FailureClass.STRUCTURAL, node.id)
-    trip = breakers.signatures(walk.plan.limits, signature, state.signatures.get(signature, 0), outcome)
+    trip = breakers.signatures(walk.plan.limits, node, signature, state.signatures.get(signature, 0), outcome)
     return walk.tripped(trip, node.id) if trip is not None else None
 
 
@@ -191,7 +191,7 @@ def _restart(walk: Walk, node: Node, outcome: Outcome, hop: Hop) -> Arrival | En
             f"this one is {outcome.failure_class}: {outcome.failure_reason}"
         )
         return Ending("fail", reason, str(outcome.failure_class or ""), node.id)
-    trip = breakers.restarts(walk.plan.limits, walk.state.restarts + 1)
+    trip = breakers.restarts(walk.plan.limits, walk.state.restarts + 1, walk.state.dossier)
     if trip is not None:
         return walk.tripped(trip, node.id)
     number, state, keys = walk.state.restarts + 1, walk.state, walk.plan.policy.persist_keys

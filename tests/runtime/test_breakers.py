@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from attractor.runtime import breakers
-from attractor.runtime.outcome import FailureClass, Outcome, Usage
+from attractor.runtime.outcome import Dossier, FailureClass, Outcome, Usage
 from attractor.runtime.plan import Limits
 
 UNLIMITED = Limits(
@@ -29,12 +29,12 @@ def test_zero_visits_mean_no_limit(build: Any) -> None:
 
 
 @pytest.mark.parametrize(("count", "trips"), [(1, False), (2, False), (3, True), (4, True)])
-def test_the_same_failure_trips_at_its_limit(count: int, trips: bool) -> None:
-    assert trips == (breakers.signatures(UNLIMITED, "a|x|broke", count, FAILED) is not None)
+def test_the_same_failure_trips_at_its_limit(build: Any, count: int, trips: bool) -> None:
+    assert trips == (breakers.signatures(UNLIMITED, build.one(), "a|x|broke", count, FAILED) is not None)
 
 
-def test_a_trip_keeps_the_class_of_the_failure() -> None:
-    trip = breakers.signatures(UNLIMITED, "a|x|broke", 3, FAILED)
+def test_a_trip_keeps_the_class_of_the_failure(build: Any) -> None:
+    trip = breakers.signatures(UNLIMITED, build.one(), "a|x|broke", 3, FAILED)
 
     assert trip is not None
     assert FailureClass.TRANSIENT_INFRA is trip.failure_class
@@ -56,7 +56,7 @@ def test_what_counts_as_a_failure(build: Any, kind: str, outcome: Outcome, expec
 
 @pytest.mark.parametrize(("restart", "trips"), [(1, False), (2, False), (3, True)])
 def test_n_restarts_are_allowed_and_no_more(restart: int, trips: bool) -> None:
-    assert trips == (breakers.restarts(UNLIMITED, restart) is not None)
+    assert trips == (breakers.restarts(UNLIMITED, restart, None) is not None)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,9 @@ def test_a_reason_names_limit_value_and_what_to_change(build: Any) -> None:
     limits = UNLIMITED._replace(max_wall_ms=20_000_000, max_llm_calls=7)
     trips = [
         breakers.visits(build.one(max_visits=7), 8),
-        breakers.signatures(limits, "s", 3, FAILED),
-        breakers.restarts(limits, 3),
+        breakers.signatures(limits, build.one(), "s", 3, FAILED),
+        breakers.restarts(limits, 3, None),
+        breakers.restarts(limits, 3, Dossier("b", 1, 1, "deterministic", "broke", "")),
         breakers.spending(limits, Usage(llm_calls=9)),
         breakers.wall(limits, 20_000_001.4),
     ]
@@ -100,8 +101,11 @@ def test_a_reason_names_limit_value_and_what_to_change(build: Any) -> None:
     assert [
         "node 'a' has been visited 7 times, which is its limit; a loop does not end: mend it, or raise max_visits on "
         "the node or max_node_visits on the graph",
-        "the same failure occurred 3 times, the limit is 3 (graph attribute loop_restart_signature_limit): broke",
-        "the run has started over 2 times, which is its limit; raise the graph attribute max_restarts to allow more",
+        "'a' failed in the same way 3 times, which is the limit (raise the graph attribute "
+        "loop_restart_signature_limit to allow more): broke",
+        "an edge asks for restart number 3, the limit is 2 (raise the graph attribute max_restarts to allow more)",
+        "an edge asks for restart number 3, the limit is 2 (raise the graph attribute max_restarts to allow more); "
+        "'b' failed: broke",
         "limit reached: max_llm_calls is 7, used 9; raise limits.max_llm_calls in run.yaml to allow more",
         "limit reached: max_wall_ms is 20000000, used 20000001; raise limits.max_wall_ms in run.yaml to allow more",
     ] == [trip and trip.reason for trip in trips]

@@ -60,7 +60,7 @@ def test_the_same_transient_failure_ends_the_run_at_its_limit(play: Any) -> None
 
     assert 2 == played.walk.state.restarts
     assert ("transient_infra", "verify") == (played.ending.failure_class, played.ending.node)
-    assert "the same failure occurred 3 times" in played.ending.reason
+    assert "failed in the same way 3 times" in played.ending.reason
 
 
 def test_max_restarts_bounds_all_restarts(play: Any) -> None:
@@ -74,9 +74,9 @@ def test_max_restarts_bounds_all_restarts(play: Any) -> None:
 
     assert 2 == played.walk.state.restarts
     assert (
-        "the run has started over 2 times, which is its limit; raise the graph attribute max_restarts to allow more"
-        == played.ending.reason
-    )
+        "an edge asks for restart number 3, the limit is 2 (raise the graph attribute max_restarts to allow more); "
+        "'verify' failed: timeout of three"
+    ) == played.ending.reason
 
 
 def test_a_restart_after_success_counts_too(play: Any) -> None:
@@ -86,7 +86,7 @@ def test_a_restart_after_success_counts_too(play: Any) -> None:
     )
 
     assert ["start", "a", "b", "a", "b"] == played.trail
-    assert "started over 1 times" in played.ending.reason
+    assert "restart number 2, the limit is 1" in played.ending.reason
 
 
 def test_a_stricter_edge_blocks_the_restart_and_fails_the_run(play: Any) -> None:

@@ -369,7 +369,7 @@ def test_the_same_failure_three_times_trips_though_others_succeed_in_between(pla
     played = play(LOOP, {"verify": [f"fail::exit code {n}" for n in (1, 2, 3, 4)]})
 
     assert ["impl", "verify"] * 3 == [node for node in played.trail if node in ("impl", "verify")]
-    assert "the same failure occurred 3 times, the limit is 3" in played.ending.reason
+    assert "failed in the same way 3 times, which is the limit" in played.ending.reason
     trip = played.events("breaker_tripped")[0]
     assert ("loop_restart_signature_limit", "verify|deterministic|exit code <n>") == (
         trip["breaker"],
@@ -395,7 +395,7 @@ def test_a_stages_own_signature_decides_what_is_the_same(play: Any) -> None:
         Outcome.failed(text, FailureClass.DETERMINISTIC, failure_signature="no gcc") for text in ("one", "two", "three")
     ]
 
-    assert "the same failure occurred 3 times" in play(LOOP, {"verify": failures}).ending.reason
+    assert "failed in the same way 3 times" in play(LOOP, {"verify": failures}).ending.reason
 
 
 # Limits

@@ -185,9 +185,17 @@ llm:
     [
         pytest.param("nodes:\n  a: {stauts: fail}\n", ":3:", "status", id="a misspelt key"),
         pytest.param("nodes:\n  a: {delay_ms: -1}\n", ":3:", "delay_ms", id="a negative delay"),
+        pytest.param(
+            "nodes:\n  a: [{status: fail, failure_class: transient}]\n",
+            ":3:37:",
+            '"failure_class" must be transient_infra',
+            id="a word inside a list of turns",
+        ),
+        pytest.param("nodes:\n  a: {status: a b}\n", ":3:15:", '"status" must be a word', id="no word"),
+        pytest.param("nodes:\n  a: 3\n", ":3:6:", '"a" must be a list or a mapping, not a whole', id="neither"),
         pytest.param("nodes:\n  a: [}\n", ":3:", "", id="no yaml"),
         pytest.param("nodes:\n  ab: {}\n", "", "names node 'ab', which the plan does not have", id="no such node"),
-    ],
+    ],  # fmt: skip
 )
 def test_a_wrong_scenario_is_refused_at_its_place(simulate, scenario: str, place: str, message: str) -> None:
     done = simulate('  a [prompt="p"]\n  start -> a -> exit', scenario)
