@@ -25,6 +25,10 @@ class Bounded:
             number, first = self._left_out.get(rule, (0, found))
             self._left_out[rule] = (number + 1, first)
 
+    def is_full(self, rule: str) -> bool:
+        """Whether more of `rule` would only be counted, fix or no fix."""
+        return self._counts.get(rule, 0) >= MOST_FIXABLE_OF_A_RULE
+
     def extend(self, found: Iterable[Diagnostic]) -> None:
         for each in found:
             self.add(each)

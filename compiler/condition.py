@@ -8,6 +8,7 @@ from .diagnostics import Diagnostic, Edit, Fix, Severity
 from .graph import Clause
 from .source import MappedText, Span
 
+MAX_CHARACTERS = 10_000
 OUTCOMES = ("success", "partial_success", "retry", "fail", "skipped")
 OUTCOME_DIALECT = {
     "ok": "success",
@@ -48,6 +49,9 @@ def parse_condition(text: MappedText) -> tuple[tuple[Clause, ...], list[Diagnost
     """Return the clauses, and everything wrong with them; no clauses when the meaning is not clear. Blank: neither."""
     if not text.text.strip():
         return (), []
+    if len(text.text) > MAX_CHARACTERS:
+        message = f"a condition has at most {MAX_CHARACTERS:,} characters"
+        return (), [Diagnostic("condition_syntax", text.span(), message)]
     parser = _Parser(text)
     clauses = parser.clauses()
     return (() if parser.unclear else tuple(clauses)), parser.found.all()

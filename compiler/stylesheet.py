@@ -11,6 +11,7 @@ from .source import MappedText, Span
 from .suggest import did_you_mean
 
 PROPERTIES = ("llm_model", "llm_provider", "reasoning_effort", "max_tokens", "agent_mode")
+MAX_CHARACTERS = 100_000
 MAX_WRITTEN_OUT = 10_000  # characters that a fix may write for several selectors of one rule
 _OTHER_NAMES = {"model": "llm_model", "provider": "llm_provider"}
 
@@ -49,6 +50,9 @@ class _Token(NamedTuple):
 
 def parse_stylesheet(text: MappedText) -> tuple[tuple[StyleRule, ...], list[Diagnostic]]:
     """Return the rules that could be read, and everything wrong with the sheet."""
+    if len(text.text) > MAX_CHARACTERS:
+        message = f"a stylesheet has at most {MAX_CHARACTERS:,} characters"
+        return (), [Diagnostic("stylesheet_syntax", text.span(), message)]
     parser = _Parser(text)
     while parser.token.kind != "end":
         parser.rule()

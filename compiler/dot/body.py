@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ..source import Span
 from .ast import AttributeStatement, EdgeStatement, Name, NodeStatement, Statement, SubgraphStatement
 from .edges import ARROWS, pass_port, read_edges, read_group, skip_token, take_name
-from .findings import shown
+from .findings import TooManyErrors, shown
 from .lexer import GAP, Lexer
 from .lists import read_assignment, read_lists, report_unclosed
 from .names import RESERVED, Names
@@ -18,7 +18,7 @@ _GROUP = re.compile(rf"\{{[A-Za-z0-9_ \t\r\n,;]*+\}}{GAP}-[->]")
 _GOES_ON = re.compile(rf"(?!(?:strict|digraph|graph)\b)[A-Za-z_][A-Za-z0-9_.]*+{GAP}(?:\[|=|->|--|;)|subgraph\b|\}}")
 _RESEMBLES_ID = re.compile(r"\w")
 _ID = r"([A-Za-z_][A-Za-z0-9_]*+)"
-_COMMON = re.compile(rf"{_ID}{GAP}(?:->{GAP}{_ID}{GAP})?+(?:(\[)|(?=[A-Za-z_;}}]))")
+_COMMON = re.compile(rf"{_ID}{GAP}(?:->{GAP}{_ID}{GAP})?+(?:(\[)|(;)|(?=[A-Za-z_}}]))")
 
 
 def read_body(lexer: Lexer, names: Names) -> tuple[Statement, ...]:
@@ -54,8 +54,13 @@ class _Body:
             fix = self.findings.fix("insert `{`", (lexer.previous_end, lexer.previous_end, " {"), safe=False)
             message = "`{` is missing behind the graph's name"
             self.findings.report("dot_unexpected_token", lexer.start, lexer.end, message, fix=fix)
-        while self.frames:
-            self._next()
+        try:
+            while self.frames:
+                self._next()
+        except TooManyErrors:
+            lexer.whole, lexer.cut_off = False, True
+            self._unwind()
+            lexer.go_back(len(self.source.text))
         return tuple(self.body)
 
     def _next(self) -> None:
@@ -215,7 +220,7 @@ class _Body:
             lexer.stand_on("[", match.start(3), match.end())
             attributes = read_lists(lexer)
         else:
-            lexer.stand_on("word", lexer.start, match.end(2 if match[2] else 1))
+            lexer.stand_on("word", lexer.start, match.end(match.lastindex or 0))
             lexer.advance()
             attributes = ()
         if match[2]:

@@ -10,7 +10,7 @@ from .findings import Findings
 # exponential time. A comment block and a quoted string are found by their openings here and read by `Lexer`, so that
 # an unterminated one is searched for once, not again at every quote that follows.
 BLANK = r"[ \t\r\n\f\v]"
-GAP = rf"(?:{BLANK}++|//[^\n]*+)*+"
+GAP = rf"{BLANK}*+(?://[^\n]*+{BLANK}*+)*+"
 ODD = r"""(?:[^ \t\r\n\f\v"{}\[\];,=:+<>#/\-→⟶➔➜⇒]|-(?![->])|/(?![/*]))"""  # what a word may not be followed by
 WORD = rf"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+(?!{ODD})"
 
@@ -31,6 +31,8 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+# By group; a mark is its own kind.
+_KINDS = ("", *("" if name in {"mark", "sign"} else name for name in _TOKEN.groupindex))
 # To the first quote that has not exactly one backslash before it: five times as fast as looking at each backslash,
 # which is left to the second pattern, for strings in which several stand before a quote.
 _TO_QUOTE = re.compile(r'(?:[^"]*+(?<=[^\\]\\)")*+[^"]*+"')
@@ -53,7 +55,7 @@ def closing_quote(text: str, first: int) -> int:
 
 
 class Lexer:
-    """Stands on one token: `kind`, from `start` to `end`. Kinds are the groups of the pattern; a mark is its own kind.
+    """Stands on one token: `kind`, from `start` to `end`. Kinds are the groups of the pattern, and marks themselves.
 
     `previous_end` is where the token before ended: the place to name when something is missing.
     """
@@ -100,17 +102,17 @@ class Lexer:
         self.previous_end = end = self.end
         while True:
             match = _TOKEN.match(self.text, end)
-            if match is None or match.lastgroup is None:
+            if match is None or match.lastindex is None:
                 raise AssertionError("the pattern covers every character")
-            kind = match.lastgroup
-            start, end = match.span(kind)
+            kind = _KINDS[match.lastindex]
+            start, end = match.span(match.lastindex)
             if kind == "block":
                 end = self._block_comment(start)
             elif kind == "hash":
                 end = self._hash_comment(start)
             else:
                 break
-        self.kind = self.text[start] if kind == "mark" or kind == "sign" else kind
+        self.kind = kind or self.text[start]
         self.start, self.end = start, end
 
     def skip_gap(self) -> int:

@@ -13,8 +13,8 @@ _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+")
 # What stands there is the next statement, not another attribute.
 _STATEMENT = re.compile(rf"[A-Za-z_][A-Za-z0-9_]*+{BLANK}*+(?:\[|->|--)|subgraph\b")
 
-_COMMON = re.compile(rf"{GAP}({WORD}){GAP}={GAP}(?:(\")|({PORTABLE}){GAP}(?:(,)|(?=\])))")
-_BEHIND_STRING = re.compile(rf"{GAP}(?:(,)|(?=\]))")
+_COMMON = re.compile(rf"{GAP}({WORD}){GAP}={GAP}(?:(\")|({PORTABLE}){GAP}(?:(,)|\]))")
+_BEHIND_STRING = re.compile(rf"{GAP}(?:(,)|\])")
 
 
 class _Block(NamedTuple):
@@ -54,9 +54,6 @@ def _report_second_list(lexer: Lexer, before: _Block, block: _Block) -> None:
 def _read_list(lexer: Lexer, found: list[Assignment]) -> _Block:
     opened, before = lexer.start, len(found)
     comma = _read_common(lexer, found)
-    lexer.advance()
-    if lexer.kind != "]":
-        comma = -1
     while lexer.kind != "]":
         if lexer.kind in {"word", "quote", "odd"} and not _STATEMENT.match(lexer.text, lexer.start):
             assignment = _read_attribute(lexer)
@@ -76,33 +73,38 @@ def _read_list(lexer: Lexer, found: list[Assignment]) -> _Block:
 
 
 def _read_common(lexer: Lexer, found: list[Assignment]) -> int:
-    """Read `key=value,` as long as there is nothing to say about it; return the offset of the last comma, or -1.
+    """Read `key=value,` as long as there is nothing to say about it, and move on to the token behind.
 
     One match for an attribute instead of one for each of its tokens: nearly all of a file goes this way. What does not
-    match is left to the token by token reading, which reads all of the language.
+    match is left to the token by token reading, which reads all of the language. Returns the offset of a comma before
+    `]`, else -1.
     """
-    if lexer.strings_broken:
-        return -1
     text, source, at, comma = lexer.text, lexer.source, lexer.end, -1
+    if lexer.strings_broken:
+        lexer.advance()
+        return -1
     while match := _COMMON.match(text, at):
-        if match[2]:
+        quoted = match.start(2) >= 0
+        if quoted:
             start = match.end()
             end = closing_quote(text, start)
             behind = _BEHIND_STRING.match(text, end + 1) if end >= 0 else None
             if behind is None:
                 break
-            value, place, quoted = read_content(lexer, start, end), Span(source, start - 1, end + 1), True
+            value, place = read_content(lexer, start, end), Span(source, start - 1, end + 1)
             at, comma = behind.end(), behind.start(1)
         else:
             start, end = match.span(3)
-            value, place, quoted = MappedText(text[start:end], source, start), Span(source, start, end), False
+            value, place = MappedText(text[start:end], source, start), Span(source, start, end)
             at, comma = match.end(), match.start(4)
         key_start, key_end = match.span(1)
         found.append(Assignment(match[1], value, Span(source, key_start, key_end), place, quoted))
         if comma < 0:
-            break
+            lexer.stand_on("]", at - 1, at)
+            return -1
     lexer.end = at
-    return comma
+    lexer.advance()
+    return comma if lexer.kind == "]" else -1
 
 
 def _read_separator(lexer: Lexer) -> int:

@@ -1,10 +1,12 @@
 """Tokens to syntax tree: one digraph, and what people put around it. One run names every error in the file."""
 
+from contextlib import suppress
+
 from ..diagnostics import Diagnostic
 from ..source import Source
 from .ast import Document, Name
 from .body import HEADER, read_body
-from .findings import Findings
+from .findings import Findings, TooManyErrors
 from .lexer import Lexer
 from .names import Names
 
@@ -37,8 +39,9 @@ class _Parser:
             return None
         body = read_body(lexer, self.names)
         whole = lexer.whole
-        self._rest()
-        self.names.report()
+        with suppress(TooManyErrors):
+            self._rest()
+            self.names.report()
         return Document(name, body, whole and lexer.whole)
 
     def _header(self) -> Name | None:

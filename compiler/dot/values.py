@@ -61,8 +61,13 @@ def read_string(lexer: Lexer, start: int) -> Value:
 
 def read_content(lexer: Lexer, first: int, last: int) -> MappedText:
     """Decode what stands between two quotes, and report escapes that mean nothing."""
+    content = lexer.text[first:last]
+    if "\\" not in content and "\r" not in content:
+        return MappedText(content, lexer.source, first)
     text, unknown = decode(lexer.source, first, last)
     for at in unknown:
+        if lexer.findings.is_full("dot_unknown_escape"):
+            break
         message = f"`{lexer.text[at : at + 2]}` is no escape: both characters stay; for a backslash write `\\\\`"
         fix = lexer.findings.fix("double the backslash", (at, at, "\\"))
         lexer.findings.report("dot_unknown_escape", at, at + 2, message, fix=fix)

@@ -53,8 +53,8 @@ _FILE = (
         "dot_limit",
         _ERROR,
         "the file goes beyond what a pipeline can sensibly hold",
-        "Blocks nested deeper than 64 and more than 256 defaults in a scope are refused, so that no file can take the "
-        "compiler's time or memory.",
+        "Blocks nested deeper than 64, more than 256 defaults in a scope and more than 10,000 errors are refused, "
+        "so that no file can take the compiler's time or memory.",
         spec=True,
     ),
 )

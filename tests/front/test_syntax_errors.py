@@ -176,8 +176,11 @@ def test_blocks_may_nest_64_deep_and_no_deeper(read: Read, places: Places) -> No
 def test_a_file_of_noise_gives_a_page_of_diagnostics(read: Read) -> None:
     found = read("digraph g {\n" + "@ !\n" * 100_000 + "}")[1]
 
-    assert 101 == len(found)
-    assert "199900 more of this rule from here on are not shown" == found[-1].message
+    assert 102 == len(found)
+    assert {
+        "9900 more of this rule from here on are not shown",
+        "more than 10,000 errors; the rest of the file is not read",
+    } == {each.message for each in found if "stand here" not in each.message}
 
 
 def test_ten_megabytes_of_braces_are_refused(read: Read, places: Places) -> None:
