@@ -345,7 +345,10 @@ def _host(url: str) -> str:
 
 def _proxies(url: str) -> dict[str, str]:
     """Return the proxies of the environment for `url`; none for this machine itself."""
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError as error:
+        raise requests.exceptions.InvalidURL(str(error)) from None
     return {} if host in _LOOPBACK or host.startswith("127.") else dict(get_environ_proxies(url))
 
 
