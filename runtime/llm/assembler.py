@@ -89,7 +89,7 @@ class Assembler:
 
     def __bool__(self) -> bool:
         """Say whether anything has come at all."""
-        return bool(self._blocks)
+        return any(block.kind != "text" or block.fragments for block in self._blocks)
 
     def known(self, key: Hashable) -> bool:
         return key in self._open
@@ -139,12 +139,14 @@ class Assembler:
         block.name = block.name or whole_characters(name)
         if block.start is UNSET:
             block.start = start
-        if block.announced:
-            return []
+        return [] if block.announced else [self._announce(block)]
+
+    def _announce(self, block: _Block) -> ToolCallStart:
+        """Give the call the id that it keeps from now on."""
         block.announced = True
-        block.id = self._free_id(whole_characters(id) or f"call_{self._turn}_{len(self._ids) + 1}")
+        block.id = self._free_id(whole_characters(block.given) or f"call_{self._turn}_{len(self._ids) + 1}")
         self._ids[block.id] = block
-        return [ToolCallStart(block.ordinal, block.id, block.name)]
+        return ToolCallStart(block.ordinal, block.id, block.name)
 
     def rename(self, key: Hashable, name: str) -> None:
         """Replace the name of the call at `key`: one vendor splits names over fragments."""
@@ -153,7 +155,7 @@ class Assembler:
     def arguments(self, key: Hashable, fragment: str) -> list[StreamEvent]:
         """Add to the arguments of the call at `key`; a call that nothing announced is announced first."""
         block = self._block(key, "tool")
-        events: list[StreamEvent] = [] if block.announced else [*self.tool(key)]
+        events: list[StreamEvent] = [] if block.announced else [self._announce(block)]
         block.fragments.append(fragment)
         return [*events, ToolCallDelta(block.ordinal, fragment)]
 
@@ -168,6 +170,10 @@ class Assembler:
     def last_fragment(self, key: Hashable) -> str:
         block = self._open.get(key)
         return "" if block is None or not block.fragments else block.fragments[-1]
+
+    def has_text(self, key: Hashable) -> bool:
+        block = self._open.get(key)
+        return block is not None and bool(block.fragments)
 
     def given_id(self, key: Hashable) -> str:
         """Return the id that the provider gave the call at `key`; "" when it gave none."""
@@ -228,7 +234,7 @@ class Assembler:
         )  # fmt: skip
 
     def ends(self) -> Sequence[StreamEvent]:
-        """Return the end of each call of the response, in order."""
+        """Return the end of each call of the response, in order; before it the start of one that nothing announced."""
         return self._ends
 
     def _parts(self, *, cut: bool) -> tuple[Part, ...]:
@@ -241,6 +247,8 @@ class Assembler:
                 if part is not None:
                     parts.append(part)
                 continue
+            if not block.announced:
+                self._ends.append(self._announce(block))
             call = _call(block, cut=cut, last=block is last or not block.closed)
             known = twins.setdefault(block.given or block.id, [])
             if any(_same(call, twin) for twin in known):

@@ -170,8 +170,7 @@ class _Decoder:
                     yield from self.done(self._index(record), mapping(record.get("item")))
                 case "response.completed" | "response.incomplete" | "response.failed":
                     ending = mapping(record.get("response"))
-                    if not self.assembler:
-                        yield from self.whole(ending)
+                    yield from self.rest(ending)
                     response = self.ended(ending, kind.removeprefix("response."))
                     yield UsageSnapshot(response.usage)
                     yield from self.assembler.ends()
@@ -214,6 +213,8 @@ class _Decoder:
             )
         elif item.get("type") == "reasoning":
             self.assembler.opaque((index, 0), dict(item))
+        elif item.get("type") == "message":
+            self.assembler.begin((index, 0), "text")  # its place is now, though its text may come after others'
 
     def _full(self, key: tuple[int, int], record: Mapping[str, Any]) -> None:
         arguments = record.get("arguments")
@@ -235,7 +236,7 @@ class _Decoder:
                 for at, part in enumerate(content if isinstance(content, list) else ()):
                     text = string(mapping(part).get("text")) or string(mapping(part).get("refusal"))
                     self.refused = self.refused or mapping(part).get("type") == "refusal"
-                    if text and not self.assembler.known((index, at)):
+                    if text and not self.assembler.has_text((index, at)):
                         yield self.assembler.text((index, at), text)
                     if string(item.get("phase")):
                         self.assembler.private((index, at), {"phase": item["phase"]})
@@ -249,6 +250,17 @@ class _Decoder:
         output = response.get("output")
         for index, item in enumerate(output if isinstance(output, list) else ()):
             yield from self.done(index, mapping(item))
+
+    def rest(self, response: Mapping[str, Any]) -> Iterator[StreamEvent]:
+        """Take from the terminal record what was not said before: everything, or arguments without an end."""
+        if not self.assembler:
+            yield from self.whole(response)
+            return
+        output = response.get("output")
+        for item in map(mapping, output if isinstance(output, list) else ()):
+            index = self.indexes.get(string(item.get("id")))
+            if index is not None and item.get("type") == "function_call":
+                self._full((index, 0), item)
 
     def ended(self, response: Mapping[str, Any], status: str) -> Response:
         """Take the terminal record; `status` is what its type says of it. Raises LlmError for a failed response."""
