@@ -79,7 +79,17 @@ class Keys:
 
     def cleaned_response(self, response: Response) -> Response:
         """Return `response` without keys in what is shown or done; what only its provider reads stays as it came."""
-        return replace(response, parts=tuple(self._cleaned_part(part) for part in response.parts))
+        hide = self.hide
+        return replace(
+            response,
+            id=hide(response.id),
+            model=hide(response.model),
+            parts=tuple(self._cleaned_part(part) for part in response.parts),
+            finish_raw=hide(response.finish_raw),
+            finish_detail=hide(response.finish_detail),
+            request_id=hide(response.request_id),
+            warnings=tuple(map(hide, response.warnings)),
+        )
 
     def _cleaned_part(self, part: Part) -> Part:
         match part:
@@ -89,6 +99,7 @@ class Keys:
                 written = json.dumps(part.arguments)
                 if self.hide(written) != written:
                     part = part._replace(arguments=json.loads(self.hide(written)))
-                return part._replace(raw=self.hide(part.raw), error=self.hide(part.error))
+                hide = self.hide
+                return part._replace(id=hide(part.id), name=hide(part.name), raw=hide(part.raw), error=hide(part.error))
             case _:
                 return part

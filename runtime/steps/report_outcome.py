@@ -40,8 +40,8 @@ def definition(outcomes: Sequence[str]) -> ToolDefinition:
 def read(call: ToolCall) -> Outcome | str:
     """Return what a call reports, or what is wrong with it."""
     if call.state is not ArgumentState.VALID or call.arguments is None:
-        return f"{NAME} was called with {call.state} arguments: {call.error}"
+        return f"called {NAME} with {call.state} arguments: {call.error}"
     wrong = complaint("status", call.arguments)
     if wrong:
-        return f"{NAME} was called with invalid arguments: {wrong}"
+        return f"called {NAME} with invalid arguments: {wrong}"
     return parse(json.dumps(call.arguments).encode(), NAME)
