@@ -12,6 +12,7 @@ from ..plan import CodergenWork, Plan, Prompt
 from .contract import Visit
 
 DOSSIER_CHARS = 4_000
+MOST_NAMES = 20  # of what a template could have asked for
 
 
 class PromptError(Exception):
@@ -97,11 +98,23 @@ def _render_jinja(text: str, visit: Visit) -> str:
     from jinja2 import StrictUndefined, TemplateError
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    class Missing(StrictUndefined):
+        """Says what there would have been; Jinja2 says that a 'dict object' has no such attribute."""
+
+        @property
+        def _undefined_message(self) -> str:
+            there = self._undefined_obj
+            if not isinstance(there, dict):
+                return super()._undefined_message
+            known = ", ".join(str(key) for key in list(there)[:MOST_NAMES]) or "nothing"
+            more = ", …" if len(there) > MOST_NAMES else ""
+            return f"there is no {self._undefined_name!r}; there is {known}{more}"
+
+    environment = ImmutableSandboxedEnvironment(undefined=Missing, keep_trailing_newline=True, autoescape=False)
     try:
         return environment.from_string(text).render(template_names(visit))
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:  # the template's own mistakes
-        raise PromptError(f"the prompt of {visit.node.id} could not be rendered: {error}") from error
+        raise PromptError(f"the prompt of {visit.node.id!r} could not be rendered: {error}") from error
 
 
 def template_names(visit: Visit) -> dict[str, Any]:

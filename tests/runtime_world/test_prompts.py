@@ -49,16 +49,20 @@ def test_a_template_sees_the_run(pipeline, template: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        pytest.param("{{ context.nothing }}", "has no attribute 'nothing'", id="a key nobody set"),
+        pytest.param(
+            "{{ context.nothing }}", "there is no 'nothing'; there is current_node, graph, ", id="a key nobody set"
+        ),
+        pytest.param("{{ inputs.zed }}", "there is no 'zed'; there is seed", id="an input that run.yaml does not have"),
+        pytest.param("{{ goal.zed }}", "has no attribute 'zed'", id="no such attribute"),
         pytest.param("{{ 1 // 0 }}", "division", id="arithmetic"),
         pytest.param("{{ goal.__class__.__mro__ }}", "unsafe", id="out of the sandbox"),
     ],
 )
 def test_a_template_that_cannot_be_rendered_fails_the_stage(pipeline, template: str, reason: str) -> None:
-    done = pipeline(jinja(template)).exec("--quiet")
+    done = pipeline(jinja(template), "inputs: {seed: 42}\n").exec("--quiet")
 
     assert 1 == done.code
-    assert "the prompt of a could not be rendered" in done.final["reason"]
+    assert "the prompt of 'a' could not be rendered" in done.final["reason"]
     assert reason in done.final["reason"]
 
 
