@@ -101,9 +101,7 @@ def test_vendors_differ_as_the_catalogue_says(tmp_path: Path) -> None:
         "zai": ("glm-4.7", {"tool_stream": True, "clear_thinking": None, "effort_key": ""}),
     }
     chain = ", ".join(f"{{provider: {key}, model: {model}}}" for key, (model, _) in vendors.items())
-    plan = plan_of(
-        tmp_path, "http://127.0.0.1:9", {"kimi": f"[{chain}]", **dict.fromkeys(vendors, "[]")}, first="kimi"
-    )
+    plan = plan_of(tmp_path, "http://127.0.0.1:9", {"kimi": f"[{chain}]", **dict.fromkeys(vendors, "[]")}, first="kimi")
 
     for key, (_, expected) in vendors.items():
         api = plan.providers[key].api
