@@ -16,7 +16,7 @@ from .events import StageAttemptFinished, StageRetryBlocked, StageRetryScheduled
 from .failure import classify, signature
 from .meter import Deadline
 from .outcome import NO_USAGE, Dossier, FailureClass, Json, Outcome, Status
-from .plan import Kind, Node
+from .plan import CodergenWork, Kind, Node, ToolWork
 from .run_dir import Ending, folder_name
 from .steps.contract import Report, Visit
 from .walk import Arrival, Stage, Walk
@@ -120,7 +120,7 @@ def _attempt(walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival)
         report = step(_visit(walk, node, visit, attempt, arrival, walk.run.folder / folder, files), world)
     walk.meter.charge(report.usage)
     ingested = status.ingest(node, report.outcome, files)
-    outcome = settle(node, _if_timed_out(ingested.outcome, timeout))
+    outcome = settle(node, _if_timed_out(_without_outputs(node, ingested.outcome, workspace), timeout))
     walk.records.write_outcome(folder, outcome)
     walk.world.emit(
         StageAttemptFinished(
@@ -198,6 +198,18 @@ def _cancellation(walk: Walk, node: Node, timeout: Deadline | None) -> Cancellat
     inner = timeout or walk.world.cancellation
     left_s = None if node.kind is Kind.HUMAN else walk.meter.left_s()
     return inner if left_s is None else Deadline(inner, walk.world.clock, left_s, "the run's time is up")
+
+
+def _without_outputs(node: Node, outcome: Outcome, workspace: Path) -> Outcome:
+    """Return the outcome; a failure instead, when it is none and outputs that the stage promised do not exist."""
+    promised = node.work.outputs if isinstance(node.work, ToolWork | CodergenWork) else ()
+    if not promised or outcome.status in (Status.FAIL, Status.RETRY):
+        return outcome
+    missing = [path for path in promised if not (workspace / path).exists()]
+    if not missing:
+        return outcome
+    reason = f"promised outputs are missing: {', '.join(missing)}"
+    return Outcome.failed(reason, FailureClass.DETERMINISTIC, notes=outcome.notes)
 
 
 def _if_timed_out(outcome: Outcome, timeout: Deadline | None) -> Outcome:

@@ -9,14 +9,13 @@ from typing import NamedTuple
 from ..llm.client import Asker, Attempt, Conversation
 from ..llm.errors import LlmError
 from ..llm.messages import Finish, Request, Response, user
-from ..outcome import NO_USAGE, FailureClass, Outcome, Status, Usage
+from ..outcome import NO_USAGE, FailureClass, Outcome, Usage
 from ..plan import CodergenWork
 from ..session_log import SessionLog, write_provider_used, write_text
 from ..world import World
 from . import report_outcome
 from .contract import Report, Visit
 from .prompt import PromptError, stage_prompt
-from .tool import missing_outputs
 from .wire_files import WireFiles, attempts_json
 
 TAIL_CHARS = 4_000
@@ -45,8 +44,6 @@ def run(visit: Visit, world: World, work: CodergenWork) -> Report:
     log.add("USER_INPUT", {"content": prompt})
     said = _ask(visit, world, work, prompt, log)
     outcome = said.outcome
-    if outcome.status not in (Status.FAIL, Status.RETRY):
-        outcome = missing_outputs(work.outputs, visit.workspace) or outcome
     log.add("SESSION_END", {"state": outcome.word})
     used = work.llm.chain[said.place]
     write_text(visit.folder / "response.md", said.text.rstrip("\n") + "\n")

@@ -15,7 +15,7 @@ from . import human
 from .contract import Report, Visit
 from .output import OutputEvents
 from .prompt import PromptError, stage_prompt
-from .tool import failure, missing_outputs, tail
+from .tool import failure, tail
 
 
 def play_agent(visit: Visit, world: World, turn: Turn, backend: str) -> Report:
@@ -36,9 +36,9 @@ def play_agent(visit: Visit, world: World, turn: Turn, backend: str) -> Report:
     failed, output = _work(visit, world, turn)
     _log_calls(log, turn)
     text = turn.text or f"(scripted) {visit.node.id} ends in {turn.status or 'no outcome'}."
-    outcome = failed or _outcome(turn, visit) or None
-    if outcome is not None and outcome.status not in (Status.FAIL, Status.RETRY):
-        outcome = missing_outputs(work.outputs, visit.workspace) or outcome
+    outcome = failed or _outcome(turn, visit)
+    if outcome is None and work.mode == "one_shot":
+        outcome = Outcome.success()  # one call that ends with text
     log.add("ASSISTANT_TEXT_END", {"text": text, "tool_call_count": len(turn.tool_calls)})
     log.add("SESSION_END", {"state": outcome.word if outcome else ""})
     _emit_response(visit, world, turn, model, round((world.clock.now_s() - started_s) * 1000))

@@ -1,8 +1,5 @@
 """A tool node: one shell command in the workspace. Also the toolchain gate, so its reason must reach the person."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from ..failure import classify
 from ..outcome import FailureClass, Outcome
 from ..plan import ToolWork
@@ -29,7 +26,7 @@ def run(visit: Visit, world: World) -> Report:
     events = OutputEvents(visit, world)
     result = world.shell.run(command, world.cancellation, events)
     events.flush()
-    outcome = failure(command, result, "tool_command") or missing_outputs(work.outputs, visit.workspace)
+    outcome = failure(command, result, "tool_command")
     return Report(
         outcome=outcome or Outcome.success(),
         facts={
@@ -56,14 +53,6 @@ def failure(command: Command, result: CommandResult, what: str) -> Outcome | Non
             f"{what} failed with exit code {result.exit_code}{_by_signal(result.exit_code)}{said}", cause
         )
     return None
-
-
-def missing_outputs(outputs: Sequence[str], workspace: Path) -> Outcome | None:
-    """Return a failure that names the promised paths which do not exist; None if all do."""
-    missing = [path for path in outputs if not (workspace / path).exists()]
-    if not missing:
-        return None
-    return Outcome.failed(f"promised outputs are missing: {', '.join(missing)}", FailureClass.DETERMINISTIC)
 
 
 def tail(command: Command) -> str:

@@ -87,6 +87,36 @@ def test_a_turn_ends_as_it_says(simulate, turn: str, word: str, reason: str) -> 
     assert reason in finished["reason"]
 
 
+@pytest.mark.parametrize(
+    ("attributes", "turn", "word", "reason"),
+    [
+        pytest.param("agent_mode=one_shot", "{status: null, text: hello}", "success", "", id="one call, with text"),
+        pytest.param('outputs="out.txt"', "{files: {out.txt: x}}", "success", "", id="what was promised"),
+        pytest.param('outputs="out.txt"', "{status: ok}", "fail", "outputs are missing: out.txt", id="not so"),
+        pytest.param(
+            'outputs="out.txt"',
+            """{status: null, commands: ['echo "{\\"status\\": \\"ok\\"}" > "$ATTRACTOR_STATUS_PATH"']}""",
+            "fail",
+            "outputs are missing: out.txt",
+            id="not so, though a status file says it",
+        ),
+        pytest.param(
+            'outputs="out.txt", auto_status=true', "{status: null}", "fail", "outputs are missing: out.txt",
+            id="not so, though nothing was to be said",
+        ),
+        pytest.param('outputs="out.txt"', "{status: fail, failure_reason: r}", "fail", "r", id="a failure has its own"),
+    ],
+)  # fmt: skip
+def test_how_a_stage_ends_that_is_asked_once_or_promises_outputs(
+    simulate, attributes: str, turn: str, word: str, reason: str
+) -> None:
+    done = simulate(f'  a [prompt="p", {attributes}]\n  start -> a -> exit', f"nodes:\n  a: {turn}\n")
+
+    finished = next(e for e in done.events if e["event"] == "stage_finished" and e["node_id"] == "a")
+    assert word == finished["status"]
+    assert reason in finished["reason"]
+
+
 def test_files_are_written_before_commands_run(pipeline, tmp_path: Path) -> None:
     made = pipeline('  a [prompt="p"]\n  start -> a -> exit')
     scenario = {"version": 1, "nodes": {"a": {"files": {"sub/in.txt": "7"}, "commands": ["cp sub/in.txt out.txt"]}}}
@@ -195,8 +225,8 @@ llm:
         pytest.param("nodes:\n  a: 3\n", ":3:6:", '"a" must be a list or a mapping, not a whole', id="neither"),
         pytest.param("nodes:\n  a: [}\n", ":3:", "", id="no yaml"),
         pytest.param("nodes:\n  ab: {}\n", "", "names node 'ab', which the plan does not have", id="no such node"),
-    ],  # fmt: skip
-)
+    ],
+)  # fmt: skip
 def test_a_wrong_scenario_is_refused_at_its_place(simulate, scenario: str, place: str, message: str) -> None:
     done = simulate('  a [prompt="p"]\n  start -> a -> exit', scenario)
 
