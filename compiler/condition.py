@@ -33,7 +33,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++)*+")
-_PLAIN = re.compile(r"""[^\s&|=!<>"'()\\]++""")
+_PLAIN = r"""[^\s&|=!<>"'()\\]++"""
 _WORDS = {"and": "&&", "or": "||"}
 _OTHER_OPERATORS = frozenset({"contains", "matches", "in", "is", "equals", "startswith", "not"})
 
@@ -284,7 +284,11 @@ class _Parser:
 
     def _single_quotes(self, token: _Token) -> None:
         inner = token.text[1:-1]
-        new = inner if _PLAIN.fullmatch(inner) else '"' + inner.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        new = (
+            inner
+            if re.compile(_PLAIN).fullmatch(inner)
+            else '"' + inner.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        )
         edit = (token.start, token.end, new)
         message = f"`'` does not quote; write `{new}`"
         self.report("condition_syntax", token.start, token.end, message, edit, title="write the value without them")

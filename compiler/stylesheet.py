@@ -27,9 +27,9 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_GLUED = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*+):")
+_GLUED = r"([A-Za-z_][A-Za-z0-9_-]*+):"
 _SELECTOR = re.compile(r"\*|[.#]?[A-Za-z0-9_-]++")
-_CLASS = re.compile(r"[a-z0-9-]++")
+_CLASS = r"[a-z0-9-]++"
 
 
 class StyleRule(NamedTuple):
@@ -175,7 +175,7 @@ class _Parser:
         if text.startswith("#"):
             return StyleRule(text, "id", text[1:], 3, span, ())
         if text.startswith("."):
-            if _CLASS.fullmatch(text[1:]) is None:
+            if re.compile(_CLASS).fullmatch(text[1:]) is None:
                 message = f"`{text}` can match no node: classes are small letters, digits and `-`"
                 self.report("style_bad_class_name", token.start, token.end, message)
                 return None
@@ -222,7 +222,7 @@ class _Parser:
 
     def _declaration(self, name: _Token) -> Attribute | None:
         """Read `: value` and the semicolon behind the property `name`."""
-        glued = _GLUED.match(name.text)
+        glued = re.compile(_GLUED).match(name.text)
         if glued is not None:  # `llm_model:gpt-5.2` is one word to the tokeniser
             middle = name.start + glued.end()
             value: _Token | None = _Token("word", middle, name.end, name.text[glued.end() :])

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 TEMPLATE_NAMES = ("goal", "inputs", "run", "node", "context", "previous")
 
-_VARIABLE = re.compile(r"(\\)?\$(?:([A-Za-z_][A-Za-z0-9_]*+)|\{([A-Za-z_][A-Za-z0-9_]*+)\})")
-_CODE = re.compile(r"\{[{%](?:[^{}%]|%(?!\}))*+[%}]\}")
+_VARIABLE = r"(\\)?\$(?:([A-Za-z_][A-Za-z0-9_]*+)|\{([A-Za-z_][A-Za-z0-9_]*+)\})"
+_CODE = r"\{[{%](?:[^{}%]|%(?!\}))*+[%}]\}"
 
 
 class Variable(NamedTuple):
@@ -42,7 +42,7 @@ def variables(text: str) -> list[Variable]:
         return []
     return [
         Variable(match[2] or match[3], match.start(), match.end(), match[1] is not None, match[3] is not None)
-        for match in _VARIABLE.finditer(text)
+        for match in re.compile(_VARIABLE).finditer(text)
     ]
 
 
@@ -81,7 +81,7 @@ def _located(
     start, end = starts[name.lineno - 1], starts[name.lineno] - 1
     attribute = outer.attr if outer is not None else ""
     word = re.compile(rf"(?<![\w.]){re.escape(name.name)}(?!\w)")
-    for code in _CODE.finditer(text.text, start, end):
+    for code in re.compile(_CODE).finditer(text.text, start, end):
         found = word.search(text.text, *code.span())
         if found is not None:
             return TemplateName(name.name, attribute, text.span(*found.span()))
@@ -99,7 +99,7 @@ def _syntax_error(text: MappedText, number: int, message: str) -> Diagnostic:
     number = min(number, len(lines))
     start = sum(len(line) + 1 for line in lines[: number - 1])
     part = text.part(start, start + len(lines[number - 1])).stripped()
-    codes = list(_CODE.finditer(part.text))
+    codes = list(re.compile(_CODE).finditer(part.text))
     span = part.span(*codes[0].span()) if len(codes) == 1 else part.span()
     message = message.rstrip(".")
     return Diagnostic("prompt_template_syntax", span, message[:1].lower() + message[1:])

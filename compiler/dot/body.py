@@ -13,10 +13,10 @@ from .names import RESERVED, Names
 
 MAX_DEPTH = 64
 
-HEADER = re.compile(r"""\b(?:strict\s++)?+digraph(?:\s++[^\s"{}=;,\[\]]++|\s*+"[^"\n]*+")?+\s*+\{""")
-_GROUP = re.compile(rf"\{{[A-Za-z0-9_ \t\r\n,;]*+\}}{GAP}-[->]")
-_GOES_ON = re.compile(rf"(?!(?:strict|digraph|graph)\b)[A-Za-z_][A-Za-z0-9_.]*+{GAP}(?:\[|=|->|--|;)|subgraph\b|\}}")
-_RESEMBLES_ID = re.compile(r"\w")
+HEADER = r"""\b(?:strict\s++)?+digraph(?:\s++[^\s"{}=;,\[\]]++|\s*+"[^"\n]*+")?+\s*+\{"""
+_GROUP = rf"\{{[A-Za-z0-9_ \t\r\n,;]*+\}}{GAP}-[->]"
+_GOES_ON = rf"(?!(?:strict|digraph|graph)\b)[A-Za-z_][A-Za-z0-9_.]*+{GAP}(?:\[|=|->|--|;)|subgraph\b|\}}"
+_RESEMBLES_ID = r"\w"
 _ID = r"([A-Za-z_][A-Za-z0-9_]*+)"
 _COMMON = re.compile(rf"{_ID}{GAP}(?:->{GAP}{_ID}{GAP})?+(?:(\[)|(;)|(?=[A-Za-z_}}]))")
 
@@ -67,7 +67,7 @@ class _Body:
         """Read one statement, or one thing that stands between statements."""
         lexer = self.lexer
         kind = lexer.kind
-        if kind == "word" or kind == "quote" or (kind == "odd" and _RESEMBLES_ID.search(lexer.word)):
+        if kind == "word" or kind == "quote" or (kind == "odd" and re.compile(_RESEMBLES_ID).search(lexer.word)):
             self._statement()
         elif kind == ";":
             lexer.advance()
@@ -103,7 +103,7 @@ class _Body:
         """Read `}`."""
         lexer, start = self.lexer, self.lexer.start
         lexer.advance()
-        if len(self.frames) == 1 and _GOES_ON.match(self.source.text, lexer.start):
+        if len(self.frames) == 1 and lexer.kind != "end" and re.compile(_GOES_ON).match(self.source.text, lexer.start):
             message = "this `}` closes the graph, but it goes on behind it"
             self.findings.report("dot_trailing_content", start, start + 1, message)
             return
@@ -126,7 +126,7 @@ class _Body:
 
     def _bare_block(self) -> None:
         lexer = self.lexer
-        if _GROUP.match(self.source.text, lexer.start):
+        if re.compile(_GROUP).match(self.source.text, lexer.start):
             start = lexer.start
             group = read_group(lexer, self.names)
             self.body += read_edges(lexer, self.names, group, start, (start, lexer.previous_end))
@@ -244,7 +244,7 @@ class _Body:
             lexer.advance()
             self.body.append(AttributeStatement(word, read_lists(lexer)))
             return True
-        if word in {"digraph", "strict"} and HEADER.match(self.source.text, start):
+        if word in {"digraph", "strict"} and re.compile(HEADER).match(self.source.text, start):
             self._report_unclosed()
             self._unwind()
             return True

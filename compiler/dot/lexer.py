@@ -6,15 +6,15 @@ from ..diagnostics import Severity
 from ..source import Source
 from .findings import Findings
 
-# All quantifiers over text are possessive: with ordinary ones a run of blanks before a bad character cost
-# exponential time. A comment block and a quoted string are found by their openings here and read by `Lexer`, so that
-# an unterminated one is searched for once, not again at every quote that follows.
+# Patterns that a good file seldom needs stay text until they are used: compiling them all would cost a cold start 3 ms.
+# All quantifiers over text are possessive: with ordinary ones a run of blanks before a bad character cost exponential
+# time. A comment block and a quoted string are found by their openings here and read by `Lexer`, so that an
+# unterminated one is searched for once, not again at every quote that follows.
 BLANK = r"[ \t\r\n\f\v]"
 GAP = rf"{BLANK}*+(?://[^\n]*+{BLANK}*+)*+"
 ODD = r"""(?:[^ \t\r\n\f\v"{}\[\];,=:+<>#/\-→⟶➔➜⇒]|-(?![->])|/(?![/*]))"""  # what a word may not be followed by
 WORD = rf"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+(?!{ODD})"
 
-_GAP = re.compile(GAP)
 _TOKEN = re.compile(
     rf"""{GAP}(?:
         (?P<word>{WORD})
@@ -36,21 +36,19 @@ _KINDS = ("", *("" if name in {"mark", "sign"} else name for name in _TOKEN.grou
 # To the first quote that has not exactly one backslash before it: five times as fast as looking at each backslash,
 # which is left to the second pattern, for strings in which several stand before a quote.
 _TO_QUOTE = re.compile(r'(?:[^"]*+(?<=[^\\]\\)")*+[^"]*+"')
-_TO_QUOTE_EXACT = re.compile(r'[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_TO_QUOTE_EXACT = r'(?s)[^"\\]*+(?:\\.[^"\\]*+)*+"'
 # A later line that looks as if the file went on: `key =`, `id [`, `id ->`, a closing bracket.
-_GOES_ON = re.compile(r"\n[ \t]*+(?:[A-Za-z_][A-Za-z0-9_.]*+[ \t]*+(?:=|\[|->)|[\]}][ \t]*+(?:[;\]}\r\n]|\Z))")
+_GOES_ON = r"\n[ \t]*+(?:[A-Za-z_][A-Za-z0-9_.]*+[ \t]*+(?:=|\[|->)|[\]}][ \t]*+(?:[;\]}\r\n]|\Z))"
 # The end of a string's content that shows that its closing quote opens another string: `, key=`, `id [key=`.
-_SWALLOWED = re.compile(
-    r"[,\n][ \t]*+(?:[A-Za-z_][A-Za-z0-9_]*+[ \t]*+\[[ \t]*+)?+[A-Za-z_][A-Za-z0-9_.]*+[ \t]*+=[ \t]*+\Z"
-)
-_AFTER_STRING = re.compile(r"[ \t]*+(?:[,;\]}+#/\[:\-\r\n]|\Z)")
+_SWALLOWED = r"[,\n][ \t]*+(?:[A-Za-z_][A-Za-z0-9_]*+[ \t]*+\[[ \t]*+)?+[A-Za-z_][A-Za-z0-9_.]*+[ \t]*+=[ \t]*+\Z"
+_AFTER_STRING = r"[ \t]*+(?:[,;\]}+#/\[:\-\r\n]|\Z)"
 
 
 def closing_quote(text: str, first: int) -> int:
     """Return the offset of the quote that closes the string whose content begins at `first`, or -1."""
     match = _TO_QUOTE.match(text, first)
     if match is not None and text[match.end() - 2] == "\\":
-        match = _TO_QUOTE_EXACT.match(text, first)
+        match = re.compile(_TO_QUOTE_EXACT).match(text, first)
     return match.end() - 1 if match is not None else -1
 
 
@@ -119,7 +117,7 @@ class Lexer:
         """Move over blanks and comments behind the token, and return where that leads; `#` is not read as a comment."""
         text, at = self.text, self.end
         while True:
-            gap = _GAP.match(text, at)
+            gap = re.compile(GAP).match(text, at)
             at = gap.end() if gap else at
             if not text.startswith("/*", at):
                 self.end = at
@@ -175,9 +173,9 @@ class Lexer:
         if last < 0:
             self.no_quote = True
             return self._unterminated(start, len(self.text))
-        if not _AFTER_STRING.match(self.text, last + 1):
+        if not re.compile(_AFTER_STRING).match(self.text, last + 1):
             line = max(self.text.rfind("\n", first, last), self.text.rfind(",", first, last))
-            if line >= 0 and _SWALLOWED.match(self.text, line, last):
+            if line >= 0 and re.compile(_SWALLOWED).match(self.text, line, last):
                 self._swallowed = last
                 return self._unterminated(start, line)
         return first, last, last + 1
@@ -187,7 +185,7 @@ class Lexer:
         message = 'this string is never closed; end it with `"`'
         self.findings.report("dot_unterminated_string", start, start + 1, message)
         self.whole = False
-        goes_on = _GOES_ON.search(self.text, start, limit)
+        goes_on = re.compile(_GOES_ON).search(self.text, start, limit)
         if goes_on is None and limit == len(self.text):
             self.cut_off = True
             return start + 1, limit, limit

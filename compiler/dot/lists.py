@@ -9,9 +9,9 @@ from .findings import shown
 from .lexer import BLANK, GAP, WORD, Lexer, closing_quote
 from .values import PORTABLE, read_content, read_string, read_value
 
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+")
+_KEY = r"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+"
 # What stands there is the next statement, not another attribute.
-_STATEMENT = re.compile(rf"[A-Za-z_][A-Za-z0-9_]*+{BLANK}*+(?:\[|->|--)|subgraph\b")
+_STATEMENT = rf"[A-Za-z_][A-Za-z0-9_]*+{BLANK}*+(?:\[|->|--)|subgraph\b"
 
 _COMMON = re.compile(rf"{GAP}({WORD}){GAP}={GAP}(?:(\")|({PORTABLE}){GAP}(?:(,)|\]))")
 _BEHIND_STRING = re.compile(rf"{GAP}(?:(,)|\])")
@@ -55,7 +55,7 @@ def _read_list(lexer: Lexer, found: list[Assignment]) -> _Block:
     opened, before = lexer.start, len(found)
     comma = _read_common(lexer, found)
     while lexer.kind != "]":
-        if lexer.kind in {"word", "quote", "odd"} and not _STATEMENT.match(lexer.text, lexer.start):
+        if lexer.kind in {"word", "quote", "odd"} and not re.compile(_STATEMENT).match(lexer.text, lexer.start):
             assignment = _read_attribute(lexer)
             if assignment is not None:
                 found.append(assignment)
@@ -118,7 +118,7 @@ def _read_separator(lexer: Lexer) -> int:
         edit = (at, at + 1, "" if lexer.kind == "]" else ",")
         message = "attributes are separated by `,`, not by `;`"
         findings.report("dot_semicolon_in_attrs", at, at + 1, message, fix=findings.fix("write a comma", edit))
-    elif lexer.kind in {"word", "quote"} and not _STATEMENT.match(lexer.text, at):
+    elif lexer.kind in {"word", "quote"} and not re.compile(_STATEMENT).match(lexer.text, at):
         after = lexer.previous_end
         fix = findings.fix("insert the comma", (after, after, ","))
         findings.report("dot_missing_comma", at, lexer.end, "a comma is missing before this attribute", fix=fix)
@@ -151,11 +151,11 @@ def read_key(lexer: Lexer) -> tuple[int, int, str]:
         value = read_string(lexer, start)
         key, end = value.text.text, value.end
         lexer.end = end
-        fix = findings.fix("take out the quotes", (start, end, key)) if _KEY.fullmatch(key) else None
+        fix = findings.fix("take out the quotes", (start, end, key)) if re.compile(_KEY).fullmatch(key) else None
         findings.report("dot_unexpected_token", start, end, "attribute names are not quoted", fix=fix)
     elif lexer.kind == "odd":
         word = re.sub(r"[^A-Za-z0-9_.]++", "_", key).strip("_.")
-        help_text = f"names are letters, digits, `_` and dots: {word}" if _KEY.fullmatch(word) else ""
+        help_text = f"names are letters, digits, `_` and dots: {word}" if re.compile(_KEY).fullmatch(word) else ""
         findings.report("dot_illegal_char", start, end, f"{shown(key)} is not an attribute name", help=help_text)
     lexer.advance()
     return start, end, key
@@ -168,7 +168,7 @@ def read_assignment(lexer: Lexer, start: int, end: int, key: str) -> Assignment 
         fix = findings.fix("write `=`", (lexer.start, lexer.end, "="))
         findings.report("dot_unexpected_token", lexer.start, lexer.end, "attributes are written `key=value`", fix=fix)
     elif lexer.kind != "equals":
-        if _KEY.fullmatch(key):  # else it is reported already
+        if re.compile(_KEY).fullmatch(key):  # else it is reported already
             message = f"the attribute {shown(key)} has no value; attributes are written `key=value`"
             findings.report("dot_empty_value", start, end, message, subject=key)
         lexer.whole = False

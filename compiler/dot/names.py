@@ -10,12 +10,12 @@ from .values import read_string
 
 RESERVED = frozenset({"graph", "digraph", "subgraph", "node", "edge", "strict"})
 
-_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_]*+")
-_NOT_ID = re.compile(r"[^A-Za-z0-9_]++")
+_ID = r"[A-Za-z_][A-Za-z0-9_]*+"
+_NOT_ID = r"[^A-Za-z0-9_]++"
 
 
 def is_id(text: str) -> bool:
-    return _ID.fullmatch(text) is not None and text.lower() not in RESERVED
+    return re.compile(_ID).fullmatch(text) is not None and text.lower() not in RESERVED
 
 
 def id_like(text: str) -> str:
@@ -24,7 +24,7 @@ def id_like(text: str) -> str:
         from unicodedata import normalize
 
         text = normalize("NFKD", text).encode("ascii", "ignore").decode()
-    word = _NOT_ID.sub("_", text).strip("_")[:60] or "unnamed"
+    word = re.compile(_NOT_ID).sub("_", text).strip("_")[:60] or "unnamed"
     word = f"n{word}" if word[0].isdigit() else word
     return f"{word}_" if word.lower() in RESERVED else word
 

@@ -1,5 +1,6 @@
 """Tokens to syntax tree: one digraph, and what people put around it. One run names every error in the file."""
 
+import re
 from contextlib import suppress
 
 from ..diagnostics import Diagnostic
@@ -72,7 +73,7 @@ class _Parser:
     def _skip_to_header(self) -> bool:
         """Report text before the graph, and go to the graph if there is one."""
         lexer = self.lexer
-        header = HEADER.search(self.source.text, lexer.start)
+        header = re.compile(HEADER).search(self.source.text, lexer.start)
         fence = self.source.text.startswith("```", lexer.start)
         if fence:
             help_text = "take out the markdown fence: the file holds nothing but the graph"

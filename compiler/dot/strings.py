@@ -10,7 +10,7 @@ from ..source import MappedText, Source
 
 _ESCAPE = re.compile(r"\\(\r?\n|.)|\r\n", re.DOTALL)
 _MEANING = {'"': '"', "\\": "\\", "n": "\n", "t": "\t", "\n": "", "\r\n": "", None: "\n"}
-_TEMPLATE_NAME = re.compile(r"[A-Za-z_{]")
+_TEMPLATE_NAME = r"[A-Za-z_{]"
 
 
 class SourceOffsets(Sequence[int]):
@@ -87,7 +87,7 @@ def decode(source: Source, start: int, end: int) -> tuple[MappedText, Sequence[i
         known = _MEANING.get(escape[1])
         if known is not None:
             return known
-        if escape[1] != "$" or not _TEMPLATE_NAME.match(content, escape.end()):
+        if escape[1] != "$" or not re.compile(_TEMPLATE_NAME).match(content, escape.end()):
             unknown.append(start + escape.start())
         return escape[0]
 

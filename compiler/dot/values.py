@@ -9,13 +9,10 @@ from .lexer import Lexer
 from .strings import decode, joined
 
 # A bare value is read as one lump and then judged, so that `gpt-5.2`, `1.2.3` and `a/b` are one finding each.
-_LUMP = re.compile(r'(?:[^ \t\r\n\f\v"{}\[\];,=<>/:\-]|:(?://)?+|-(?!>)|/(?![/*]))++')
-_BARE = re.compile(
-    r"[A-Za-z_][A-Za-z0-9_.:\-]*+|-?(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)|[0-9]++(?:ms|s|m|h|d)",
-)
+_LUMP = r'(?:[^ \t\r\n\f\v"{}\[\];,=<>/:\-]|:(?://)?+|-(?!>)|/(?![/*]))++'
+_BARE = r"[A-Za-z_][A-Za-z0-9_.:\-]*+|-?(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++)|[0-9]++(?:ms|s|m|h|d)"
 PORTABLE = r"(?:[A-Za-z_][A-Za-z0-9_]*+|-?(?:[0-9]++(?:\.[0-9]++)?+|\.[0-9]++))"  # what Graphviz reads without quotes
-_PORTABLE = re.compile(PORTABLE)
-_NUMERIC = re.compile(r"[-+]?\.?[0-9]")
+_NUMERIC = r"[-+]?\.?[0-9]"
 MAX_QUOTED = 4096  # how far the end of a value in wrong quotation marks is searched for
 _WRONG_QUOTES = {"“": "”", "”": "”", "„": "”", "«": "»", "‘": "’", "’": "’", "'": "'", "`": "`"}
 
@@ -50,7 +47,7 @@ def _read_one(lexer: Lexer, start: int) -> Value | None:
         return _html(lexer, start)
     if first in _WRONG_QUOTES:
         return _wrongly_quoted(lexer, start, _WRONG_QUOTES[first])
-    lump = _LUMP.match(text, start)
+    lump = re.compile(_LUMP).match(text, start)
     return _bare(lexer, start, lump.end()) if lump else None
 
 
@@ -76,7 +73,7 @@ def read_content(lexer: Lexer, first: int, last: int) -> MappedText:
 
 def _bare(lexer: Lexer, start: int, end: int) -> Value:
     text = lexer.text[start:end]
-    if _PORTABLE.fullmatch(text) is None:
+    if re.compile(PORTABLE).fullmatch(text) is None:
         _judge(lexer, start, text)
     return Value(MappedText(text, lexer.source, start), start, end, False)
 
@@ -84,10 +81,10 @@ def _bare(lexer: Lexer, start: int, end: int) -> Value:
 def _judge(lexer: Lexer, start: int, text: str) -> None:
     findings, end = lexer.findings, start + len(text)
     quote = findings.fix("quote the value", (start, end, _quoted(text)))
-    if _BARE.fullmatch(text) is not None:
+    if re.compile(_BARE).fullmatch(text) is not None:
         message = f"Graphviz cannot read the bare value {shown(text)}; quote it"
         findings.report("graphviz_portability", start, end, message, fix=quote)
-    elif _NUMERIC.match(text):
+    elif re.compile(_NUMERIC).match(text):
         message = f"{shown(text)} is neither a number nor a duration such as 900s; if it is text, quote it"
         findings.report("dot_bad_number", start, end, message, fix=quote._replace(safe=False))
     else:
@@ -111,7 +108,7 @@ def _wrongly_quoted(lexer: Lexer, start: int, close: str) -> Value:
     if end < 0:
         end = near.partition("\n")[0].find('"', 1)
     if end < 0:
-        lump = _LUMP.match(text, start)
+        lump = re.compile(_LUMP).match(text, start)
         end = lump.end() if lump else start + 1
         message = f'{shown(text[start])} does not quote; write `"`'
         findings.report("dot_illegal_char", start, start + 1, message)
@@ -124,22 +121,22 @@ def _wrongly_quoted(lexer: Lexer, start: int, close: str) -> Value:
     return Value(MappedText(inner, lexer.source, start + 1), start, end + 1, True)
 
 
-_ANGLES = re.compile(r"[<>]")
-_MORE_HTML = re.compile(r"(?:[^<>\n,;\]]*+<[^<>\n]*+>)*+")  # of `<b>bold</b>`, which lacks its outer pair
-_OPEN_HTML = re.compile(r"[^\n,\]]*+")
+_ANGLES = r"[<>]"
+_MORE_HTML = r"(?:[^<>\n,;\]]*+<[^<>\n]*+>)*+"  # of `<b>bold</b>`, which lacks its outer pair
+_OPEN_HTML = r"[^\n,\]]*+"
 
 
 def _html(lexer: Lexer, start: int) -> Value:
     depth = end = 0
-    for angle in _ANGLES.finditer(lexer.text, start) if not lexer.open_angle else ():
+    for angle in re.compile(_ANGLES).finditer(lexer.text, start) if not lexer.open_angle else ():
         depth += 1 if angle[0] == "<" else -1
         if depth == 0:
-            more = _MORE_HTML.match(lexer.text, angle.end())
+            more = re.compile(_MORE_HTML).match(lexer.text, angle.end())
             end = more.end() if more else angle.end()
             break
     else:
         lexer.open_angle = True  # from here on none is closed: do not search again
-        rest = _OPEN_HTML.match(lexer.text, start)
+        rest = re.compile(_OPEN_HTML).match(lexer.text, start)
         end = rest.end() if rest else start + 1
     lexer.findings.report("dot_html_label", start, end, "HTML labels are not accepted; write the text in quotes")
     return Value(MappedText(lexer.text[start:end], lexer.source, start), start, end, True)

@@ -95,6 +95,36 @@ def bodies(draw: st.DrawFn) -> str:
     return " ".join(draw(st.lists(statements, max_size=6)))
 
 
+PIECES = re.compile(r'"(?:[^"\\]++|\\.)*+"|//[^\n]*+\n|/\*.*?\*/|->|\w+|[^\s\w]', re.DOTALL)
+
+
+def commented(text: str) -> str:
+    """Return `text` with a comment before each of its tokens, so that none of the patterns for whole statements fits."""
+    return " ".join("/* */ " + piece for piece in PIECES.findall(text))
+
+
+@settings(deadline=None)
+@given(body=bodies())
+def test_comments_between_all_tokens_change_nothing(body: str, read: Read) -> None:
+    text = "digraph g {\n" + body + "\n}\n"
+    graph, other = read(text)[0], read(commented(text))[0]
+
+    assert graph is not None
+    assert other is not None
+    assert list(seen_by_us(graph)) == list(seen_by_us(other))
+    assert [each.classes for each in graph.nodes.values()] == [each.classes for each in other.nodes.values()]
+
+
+def test_comments_between_all_tokens_of_public_pipelines_change_nothing(corpus: list[Path], read: Read) -> None:
+    for path in corpus:
+        text = path.read_text(encoding="utf-8")
+        graph, other = read(text)[0], read(commented(text))[0]
+
+        assert graph is not None
+        assert other is not None
+        assert list(seen_by_us(graph)) == list(seen_by_us(other)), path.name
+
+
 @settings(max_examples=40, deadline=None)
 @given(body=bodies())
 def test_pydot_sees_no_more_than_we_do_in_any_valid_file(body: str, read: Read) -> None:
