@@ -144,7 +144,7 @@ def test_check_42_pings_are_no_progress(ping: bytes) -> None:
             Answer([data(RECORDS[0])] * 50, pause_s=0.05), QUICK._replace(total_s=0.5), "total", id="more and more"
         ),
         pytest.param(
-            Answer([b"x"] * 50, pause_s=0.05, status=500), QUICK._replace(total_s=0.5), "total", id="an error that drips"
+            Answer([b"x"] * 50, pause_s=0.05, status=500), QUICK._replace(total_s=0.5), "total", id="a dripping error"
         ),
     ],
 )  # fmt: skip
