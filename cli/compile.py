@@ -163,21 +163,21 @@ def _write_plan(checked: Checked, arguments: argparse.Namespace, stdout: TextIO,
 
     plan = plan_of(checked.compilation)
     try:
-        content = emit(plan)
+        written = emit(plan)
     except InvalidPlan as error:
         stderr.write(f"attractor compile: the compiler made a plan that is none: {error}\nplease report it\n")
         return ExitCode.USAGE
     path = arguments.output or os.path.join(os.path.dirname(arguments.files[0]), f"{plan['name']}.plan.json")
     if path == "-":
-        write_bytes(stdout, content)
-    elif problem := save(path, content, checked.compilation.library.contents):
+        write_bytes(stdout, written.content)
+    elif problem := save(path, written.content, checked.compilation.library.contents):
         stderr.write(f"attractor compile: {problem}\n")
         return ExitCode.USAGE
     if not arguments.quiet:
         asked = sum(1 for node in plan["nodes"] if node.get("llm") is not None)
         where = "stdout" if path == "-" else path
         asks = f"{asked} {'asks' if asked == 1 else 'ask'} a model"
-        stderr.write(f"{where}: {len(plan['nodes'])} nodes, {asks}, {plan['digest'][:19]}\n")
+        stderr.write(f"{where}: {len(plan['nodes'])} nodes, {asks}, {written.digest[:19]}\n")
     return ExitCode.OK
 
 

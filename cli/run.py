@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
     checked = check(Request(arguments.run, arguments.graph, arguments.overrides), Disk())
     if report([checked], "text", stdout, stderr, quiet=True) != ExitCode.OK:
         return ExitCode.USAGE
-    text = emit(plan_of(checked.compilation))
+    text = emit(plan_of(checked.compilation)).content
     base = Path(arguments.run).parent.resolve()
     try:
         return execute(Loaded(read_plan(text, arguments.run), text, arguments.run, base), arguments, stdout, stderr)

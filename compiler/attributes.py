@@ -7,7 +7,7 @@ import json
 import os.path
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from .duration import parse_duration_ms
@@ -17,6 +17,7 @@ Value = int | float | bool | str | tuple[str, ...] | None
 """An attribute's value: durations are milliseconds, lists are tuples, None is no usable value."""
 
 SCOPES = ("graph", "node", "edge")
+MOST_REMEMBERED = 40  # characters of a value
 
 
 class AttributeSpec(NamedTuple):
@@ -109,6 +110,14 @@ def read_text_as(text: str, spec: AttributeSpec) -> Reading:
     An empty word, id, path or list unsets the attribute: nothing is wrong, and there is no value but the empty one.
     """
     match spec.type:
+        case "prompt" | "command" | "condition" | "stylesheet":
+            return Reading(text)
+        case _:
+            return _short(text, spec) if len(text) <= MOST_REMEMBERED else _read(text, spec)
+
+
+def _read(text: str, spec: AttributeSpec) -> Reading:
+    match spec.type:
         case "integer":
             return _integer(text.strip(), spec)
         case "number":
@@ -119,10 +128,11 @@ def read_text_as(text: str, spec: AttributeSpec) -> Reading:
             return _duration(text.strip(), spec)
         case "list":
             return _words(text, spec)
-        case "prompt" | "command" | "condition" | "stylesheet":
-            return Reading(text)
         case _:
             return _string(text.strip(), spec)
+
+
+_short = lru_cache(maxsize=4096)(_read)  # nodes say the same things, and several passes and rules ask
 
 
 def _integer(text: str, spec: AttributeSpec) -> Reading:

@@ -1,8 +1,8 @@
 """Which of the places that may set an attribute wins: node, stylesheet, node default, graph, the table's default."""
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from .attributes import AttributeSpec, Value, origin_of, read, specs
+from .attributes import AttributeSpec, Value, origin_of, read_value, specs
 from .graph import Attribute, Attributes, Graph, Level, Node, Origin, Sourced
 
 T = TypeVar("T")
@@ -20,13 +20,14 @@ def winning(graph: Graph, node: Node, name: str) -> Attribute | None:
 def node_value(graph: Graph, node: Node, spec: AttributeSpec) -> Sourced[Value] | None:
     """Return the first usable value of a node's attribute and where it came from; None when no place sets one."""
     written = node.attributes.get(spec.name)
-    styled = graph.styled.get(node.id, {}).get(spec.name)
-    if written is None and styled is None:
-        return None
+    of_style = graph.styled.get(node.id)
+    styled = None if of_style is None else of_style.get(spec.name)
+    if styled is None:
+        return None if written is None else _sourced(written, spec)
     own_first = written is not None and written.level is Level.OWN
     for attribute in (written, styled) if own_first else (styled, written):
         if attribute is not None:
-            found = attribute_value({spec.name: attribute}, spec)
+            found = _sourced(attribute, spec)
             if found is not None:
                 return found
             if not attribute.text:  # "" unsets what stands below it
@@ -37,10 +38,12 @@ def node_value(graph: Graph, node: Node, spec: AttributeSpec) -> Sourced[Value] 
 def attribute_value(attributes: Attributes, spec: AttributeSpec) -> Sourced[Value] | None:
     """Return the value that `attributes` set for `spec`, with its origin; None when it is absent, unset or wrong."""
     attribute = attributes.get(spec.name)
-    if attribute is None:
-        return None
-    value = read(attributes, spec)
-    return None if value is None else Sourced(value, origin_of(attribute, spec.scope))
+    return None if attribute is None else _sourced(attribute, spec)
+
+
+def _sourced(attribute: Attribute, spec: AttributeSpec) -> Sourced[Value] | None:
+    value = read_value(attribute, spec).value
+    return None if value is None or value in ("", ()) else Sourced(value, origin_of(attribute, spec.scope))
 
 
 def graph_value(graph: Graph, name: str) -> Sourced[Value]:
@@ -51,6 +54,4 @@ def graph_value(graph: Graph, name: str) -> Sourced[Value]:
 
 def typed(found: Sourced[Value] | None, of: type[T]) -> Sourced[T] | None:
     """Narrow a value to exactly the type `of`: a bool is no int here; durations are ints of milliseconds."""
-    if found is None or type(found.value) is not of:
-        return None
-    return Sourced(found.value, found.origin)
+    return None if found is None or type(found.value) is not of else cast(Sourced[T], found)

@@ -36,6 +36,7 @@ def lower(unit: Unit, config: RunConfig, scripts: Scripts, contents: Mapping[str
     if unit.child is not None:
         read_for_child = {path: contents[path] for path in unit.child.paths}
         child = lower(unit.child, replace(config, goal=None), scripts, read_for_child)
+        child["digest"] = digest_of(child)
         children = {node: child for node, kind in unit.graph.kinds.items() if kind.value is Kind.MANAGER}
     return _lower_graph(unit.graph, config, scripts, contents, children)
 
@@ -51,9 +52,9 @@ def _lower_graph(
     providers = {*used}.union(*(child["providers"] for child in children.values()))
     known = [key for key in config.providers if key in providers]
     record_run(graph, config, known, recorder)
-    plan: Plan = {
+    return {
         "plan_version": PLAN_VERSION,
-        "digest": "",
+        "digest": "",  # taken when it is written
         "compiler": COMPILER_VERSION,
         "name": graph.name,
         "label": _text(graph, "label"),
@@ -74,8 +75,6 @@ def _lower_graph(
         "nodes": lower_nodes(graph, children, recorder),
         "provenance": recorder.entries,
     }
-    plan["digest"] = digest_of(plan)
-    return plan
 
 
 def goal_of(graph: Graph, config: RunConfig | None) -> str:

@@ -14,6 +14,7 @@ LOG_DIR_OF_RESTARTS = "restart"
 NO_PROMPT = to.Prompt(text="", engine="plain", holes=[])
 NO_HOOKS = to.Hooks(pre="", post="")
 NO_HOLES: list[to.Hole] = []
+NO_CLAUSES: list[to.Clause] = []
 
 
 class NodeLowering:
@@ -182,7 +183,7 @@ class NodeLowering:
         return {
             "to": edge.target,
             "kind": route.kind,
-            "when": _clauses(edge.condition),
+            "when": _clauses(edge.condition) or NO_CLAUSES,
             "label": route.label,
             "match": route.match,
             "weight": route.weight,

@@ -19,8 +19,12 @@ class Recorder:
 
     def note(self, subject: str, field: str, origin: Origin) -> None:
         """Enter that `field` of `subject` (a node id, "a -> b#N", "" for the run) has its value from `origin`."""
-        if origin.source != BUILT_IN:
-            self.entries.setdefault(subject, {})[field] = self._entry(origin)
+        if origin.source == BUILT_IN:
+            return
+        fields = self.entries.get(subject)
+        if fields is None:
+            fields = self.entries[subject] = {}
+        fields[field] = self._entry(origin)
 
     def path_of(self, source: Source) -> str:
         path = self._paths.get(id(source))
@@ -29,10 +33,11 @@ class Recorder:
         return path
 
     def _entry(self, origin: Origin) -> ProvenanceEntry:
-        if origin.span is None:
-            return (origin.source, "", 0, 0, origin.note)
-        line, column = origin.span.position
-        return (origin.source, self.path_of(origin.span.source), line, column, origin.note)
+        source, span, note = origin
+        if span is None:
+            return (source, "", 0, 0, note)
+        line, column = span.source.position(span.start)
+        return (source, self.path_of(span.source), line, column, note)
 
 
 def relative_path(path: str, folder: str) -> str:

@@ -38,8 +38,9 @@ class Source:
 
     def position(self, offset: int) -> tuple[int, int]:
         """Return the line and column of `offset`, both from 1, in code points."""
-        line = bisect_right(self.line_starts, offset)
-        return line, offset - self.line_starts[line - 1] + 1
+        starts = self._line_starts or self.line_starts
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
 
     def line_text(self, line: int) -> str:
         """Return the text of `line` (from 1) without its line end."""

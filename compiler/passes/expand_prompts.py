@@ -11,7 +11,7 @@ from ..run_config import RunConfig, Scalar
 from ..source import MappedText
 
 AT_RUN_TIME = ("base_sha",)
-_VARIABLE = re.compile(r"\\?\$([A-Za-z_][A-Za-z0-9_]*+)")
+_VARIABLE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*+)")  # begins with a letter of its own: those are found fast
 _HAS_PROMPT = frozenset({Kind.CODERGEN, Kind.HUMAN, Kind.FAN_IN, Kind.MANAGER})
 
 
@@ -52,10 +52,12 @@ def expand(text: str, values: Mapping[str, str]) -> tuple[str, tuple[Hole, ...]]
         name = match[1]
         if name not in values and name not in AT_RUN_TIME:
             continue
-        parts.append(text[done : match.start()])
+        start = match.start()
+        escaped = text[start - 1 : start] == "\\"
+        parts.append(text[done : start - escaped])
         length += len(parts[-1])
-        if match[0].startswith("\\"):
-            parts.append(match[0][1:])
+        if escaped:
+            parts.append(match[0])
         elif name in values:
             parts.append(values[name])
         else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..attributes import Value, read_list, specs
 from ..cascade import node_value, typed
@@ -10,7 +11,11 @@ from ..providers import canonical_model, canonical_provider, default_model, infe
 from ..run_config import RunConfig
 
 UNSET = Origin("built-in", None, "unset")
-_ATTRIBUTES = ("llm_provider", "llm_model", "reasoning_effort", "max_tokens", "agent_mode", "max_agent_turns")
+NO_EFFORT: Sourced[str | None] = Sourced(None, UNSET)
+NO_BOUND: Sourced[int | None] = Sourced(None, UNSET)
+_ATTRIBUTES = frozenset(
+    {"llm_provider", "llm_model", "reasoning_effort", "max_tokens", "agent_mode", "max_agent_turns"}
+)
 
 
 def run(graph: Graph, config: RunConfig | None) -> Graph:
@@ -38,15 +43,16 @@ class _Resolver:
     def __init__(self, graph: Graph, config: RunConfig | None) -> None:
         self.graph = graph
         self.config = config
-        self.specs = [specs("node")[name] for name in _ATTRIBUTES]
+        self.specs = specs("node")
         self.alike: dict[
             tuple[Kind, int], LlmSettings
         ] = {}  # of nodes that only the same style sets: all that share it
         self.candidates: dict[str, Sequence[str]] = {}
+        self.asked: dict[tuple[str | None, str | None], tuple[Sourced[str], Sourced[str]]] = {}
 
     def settings(self, node: Node) -> LlmSettings:
         kind = self.graph.kinds[node.id].value
-        if any(name in node.attributes for name in _ATTRIBUTES):
+        if not _ATTRIBUTES.isdisjoint(node.attributes):
             return self._settled(self._written(node), kind)
         look = kind, id(self.graph.styled.get(node.id))
         if look not in self.alike:
@@ -54,19 +60,21 @@ class _Resolver:
         return self.alike[look]
 
     def _written(self, node: Node) -> Mapping[str, Sourced[Value]]:
-        return {spec.name: found for spec in self.specs if (found := node_value(self.graph, node, spec)) is not None}
+        named = {*node.attributes, *self.graph.styled.get(node.id, ())} & _ATTRIBUTES
+        found = {name: node_value(self.graph, node, self.specs[name]) for name in named}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _settled(self, written: Mapping[str, Sourced[Value]], kind: Kind) -> LlmSettings:
         provider, model = self._asked(typed(written.get("llm_provider"), str), typed(written.get("llm_model"), str))
-        effort = typed(written.get("reasoning_effort"), str)
-        tokens = typed(written.get("max_tokens"), int)
+        effort: Sourced[Any] | None = typed(written.get("reasoning_effort"), str)
+        tokens: Sourced[Any] | None = typed(written.get("max_tokens"), int)
         return LlmSettings(
             provider=provider,
             model=model,
             chain=(),
             chain_origin=Origin("derived", None, "the node's own provider and model"),
-            reasoning_effort=Sourced(None, UNSET) if effort is None else Sourced(effort.value, effort.origin),
-            max_tokens=Sourced(None, UNSET) if tokens is None else Sourced(tokens.value, tokens.origin),
+            reasoning_effort=effort or NO_EFFORT,
+            max_tokens=tokens or NO_BOUND,
             mode=self._mode(written, kind),
             max_agent_turns=typed(written.get("max_agent_turns"), int) or self._turns(),
         )
@@ -86,7 +94,17 @@ class _Resolver:
     # Provider and model: whichever is written decides about the other.
 
     def _asked(self, provider: Sourced[str] | None, model: Sourced[str] | None) -> tuple[Sourced[str], Sourced[str]]:
-        """Return the two, each "" when it cannot be known."""
+        """Return the two, each "" when it cannot be known. They follow from what is written, wherever it stands."""
+        written = provider and provider.value, model and model.value
+        if written not in self.asked:
+            self.asked[written] = self._resolved(provider, model)
+        found = self.asked[written]
+        return (
+            found[0] if provider is None else Sourced(found[0].value, provider.origin),
+            found[1] if model is None else Sourced(found[1].value, model.origin),
+        )
+
+    def _resolved(self, provider: Sourced[str] | None, model: Sourced[str] | None) -> tuple[Sourced[str], Sourced[str]]:
         if provider is not None:
             provider = Sourced(canonical_provider(provider.value), provider.origin)
         elif model is not None:

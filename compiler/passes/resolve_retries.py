@@ -17,7 +17,8 @@ _FIELDS: Mapping[str, str] = {
     "max_ms": "retry.backoff.max_delay_ms",
     "jitter": "retry.backoff.jitter",
 }
-_NODE_ATTRIBUTES = ("max_retries", "allow_partial", *_FIELDS.values())
+_BACKOFF_ATTRIBUTES = frozenset(_FIELDS.values())
+_NODE_ATTRIBUTES = _BACKOFF_ATTRIBUTES | {"max_retries", "allow_partial"}
 
 
 def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all passes are called alike
@@ -28,7 +29,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
         kind = graph.kinds.get(node.id)
         if kind is not None and kind.value in TRIED_ONCE:
             retries[node.id] = once
-        elif any(name in node.attributes for name in _NODE_ATTRIBUTES):
+        elif not _NODE_ATTRIBUTES.isdisjoint(node.attributes):
             retries[node.id] = _of_node(graph, node, by_default)
         else:
             retries[node.id] = by_default
@@ -51,11 +52,13 @@ def _by_default(graph: Graph) -> Retries:
 def _of_node(graph: Graph, node: Node, by_default: Retries) -> Retries:
     table = specs("node")
     allowed = typed(node_value(graph, node, table["max_retries"]), int)
-    retries = by_default._replace(
+    retries = Retries(
         attempts=by_default.attempts if allowed is None else Sourced(allowed.value + 1, allowed.origin),
+        backoff=by_default.backoff,
+        backoff_origins=by_default.backoff_origins,
         allow_partial=typed(node_value(graph, node, table["allow_partial"]), bool) or by_default.allow_partial,
     )
-    if not any(name in node.attributes for name in _FIELDS.values()):
+    if _BACKOFF_ATTRIBUTES.isdisjoint(node.attributes):
         return retries
     found = {
         field: attribute_value(node.attributes, table[name]) or graph_value(graph, name)

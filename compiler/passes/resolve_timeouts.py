@@ -11,15 +11,13 @@ from ..run_config import RunConfig
 # The kinds whose attempts `timeout`, else run.yaml's `stage_timeout_ms`, bounds; a tool's bounds its command instead.
 BOUNDED = frozenset({Kind.CODERGEN, Kind.FAN_IN, Kind.MANAGER})
 NONE = Sourced(0, Origin("built-in"))
+_SHELL = ("default_command_timeout_ms", "max_command_timeout_ms")
 
 
 def run(graph: Graph, config: RunConfig | None) -> Graph:
     policy = _policy(config)
     table = specs("graph")
-    shell = {
-        name: typed(attribute_value(graph.attributes, table[name]), int) or policy[name]
-        for name in ("default_command_timeout_ms", "max_command_timeout_ms")
-    }
+    shell = {name: typed(attribute_value(graph.attributes, table[name]), int) or policy[name] for name in _SHELL}
     timeouts = {node.id: _of_node(graph, node, shell, policy["stage_timeout_ms"]) for node in graph.nodes.values()}
     return replace(graph, timeouts=timeouts)
 
@@ -37,15 +35,17 @@ def _policy(config: RunConfig | None) -> Mapping[str, Sourced[int]]:
 
 
 def _of_node(graph: Graph, node: Node, shell: Mapping[str, Sourced[int]], stage: Sourced[int]) -> Timeouts:
-    table = specs("node")
-    default, most = (
-        typed(attribute_value(node.attributes, table[name]), int) or of_graph for name, of_graph in shell.items()
-    )
-    own = typed(attribute_value(node.attributes, table["timeout"]), int)
-    kind = graph.kinds.get(node.id)
+    default, most = (_own(node, name) or shell[name] for name in _SHELL)
+    own, kind = _own(node, "timeout"), graph.kinds.get(node.id)
     return Timeouts(
         stage_ms=(own or stage) if kind is not None and kind.value in BOUNDED else NONE,
         command_ms=(own or most) if kind is not None and kind.value is Kind.TOOL else NONE,
         command_default_ms=default,
         command_max_ms=most,
     )
+
+
+def _own(node: Node, name: str) -> Sourced[int] | None:
+    if name not in node.attributes:
+        return None
+    return typed(attribute_value(node.attributes, specs("node")[name]), int)

@@ -50,7 +50,7 @@ RULES: tuple[Rule, ...] = (
 
 _GOAL = r"(?<!\\)\$goal(?![A-Za-z0-9_])|\{\{-?\s*+goal(?![A-Za-z0-9_])"
 _FILE_REF = r"\s*+@(?P<path>[^\s@]*[./][^\s@]*)\s*+"
-_VARIABLE = r"(?<![\\$A-Za-z0-9_])\$(?:\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*+)\}|(?P<name>[A-Za-z_][A-Za-z0-9_]*+))"
+_VARIABLE = r"\$(?<![\\$A-Za-z0-9_]\$)(?:\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*+)\}|(?P<name>[A-Za-z_][A-Za-z0-9_]*+))"
 
 
 def check_prompts(project: Project) -> Iterator[Diagnostic]:
@@ -100,7 +100,7 @@ def check_goal(project: Project) -> Iterator[Diagnostic]:
     if read_str(graph.attributes, specs("graph")["goal"]) or (config is not None and config.goal):
         return
     for node, prompt in graph.prompts.items():
-        used = re.search(_GOAL, prompt.written.text)
+        used = re.search(_GOAL, prompt.written.text) if "goal" in prompt.written.text else None
         if used is not None:
             yield Diagnostic(
                 "goal_present",

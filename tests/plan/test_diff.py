@@ -67,15 +67,16 @@ def test_a_prompt_that_changed_is_shown_as_an_excerpt(project: Path) -> None:
     shutil.copy(old, project / "plan.json")
     _edit(project / "graph.dot", ("of several.", "of very many."))
     code, text = _diff(project)
+    lines = text.splitlines()
+    at = lines.index("    prompt.text:")
 
     assert 1 == code
     assert [
-        "    prompt.text:",
         "      @@ -1,3 +1,3 @@",
         "       First line",
         "      -of several.",
         "      +of very many.",
-    ] == (text.splitlines()[1:6])
+    ] == lines[at + 1 : at + 5]
 
 
 def test_nodes_that_came_and_went_are_named(project: Path) -> None:

@@ -35,7 +35,7 @@ def _explain(*arguments: str) -> tuple[int, str, str]:
         (MODELS, "implement", "llm_model", 'model = "kimi-k2.5" ← stylesheet llm_model, pipelines/graph.dot:9:35'),
         (MODELS, "implement", "attempts", "attempts = 1 ← node attribute max_retries, pipelines/graph.dot:17:52"),
         (MODELS, "implement", "chain",
-         'chain = [{"provider": "kimi", "model": "kimi-k2.5"}, {"provider": "zai", "model": "glm-4.7"}]'
+         'chain = [{"model": "kimi-k2.5", "provider": "kimi"}, {"model": "glm-4.7", "provider": "zai"}]'
          " ← run.yaml llm.providers.kimi.failover, run.yaml:7:7"),
         (KINDS, "build", "max_visits",
          "max_visits = 7 ← graph attribute max_node_visits, graph.dot:2:69 (node: unset)"),
