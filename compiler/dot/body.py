@@ -178,18 +178,13 @@ class _Body:
 
     def _statement(self) -> None:
         lexer = self.lexer
-        if lexer.kind == "word":
-            word = lexer.word
-            if word.lower() in RESERVED:
-                if self._keyword(word):
-                    return
-            elif self._common():
-                return
+        reserved = lexer.kind == "word" and lexer.word.lower() in RESERVED
+        if lexer.kind == "word" and not reserved and self._common():
+            return
         kind, start, end, text = take_name(lexer)
+        if reserved and self._keyword(text, start, end):
+            return
         match lexer.kind:
-            case "[":
-                name = self.names.node(kind, start, end, text)
-                self.body.append(NodeStatement(name, read_lists(lexer)))
             case "equals":
                 assignment = read_assignment(lexer, start, end, text)
                 if assignment is not None:
@@ -204,10 +199,8 @@ class _Body:
                 pass_port(lexer)
                 if lexer.kind in ARROWS:
                     self.body += read_edges(lexer, self.names, [name], start)
-                elif lexer.kind == "[":
-                    self.body.append(NodeStatement(name, read_lists(lexer)))
                 else:
-                    self.body.append(NodeStatement(name, ()))
+                    self.body.append(NodeStatement(name, read_lists(lexer) if lexer.kind == "[" else ()))
 
     def _common(self) -> bool:
         """Read `id [..]` or `id -> id [..]` up to its end with one match, when it is written in no other way."""
@@ -230,33 +223,27 @@ class _Body:
             self.body.append(NodeStatement(name, attributes))
         return True
 
-    def _keyword(self, word: str) -> bool:
-        """Read a statement that begins with a reserved word; False when it stands for a node."""
+    def _keyword(self, word: str, start: int, end: int) -> bool:
+        """Read what follows the reserved word at `start`; False when the word stands for a node."""
         lexer = self.lexer
-        start, end = lexer.start, lexer.end
-        if word == "subgraph" or (word.lower() == "subgraph" and self._follows(r"[A-Za-z_\"{]")):
+        if word == "subgraph" or (word.lower() == "subgraph" and lexer.kind in {"word", "quote", "odd", "{"}):
             if word != "subgraph":
                 fix = self.findings.fix("write `subgraph`", (start, end, "subgraph"))
                 self.findings.report("dot_reserved_id", start, end, "keywords are written small", fix=fix)
-            self._subgraph()
+            self._subgraph(start)
             return True
-        if word in {"graph", "node", "edge"} and self._follows(r"\["):
-            lexer.advance()
+        if word in {"graph", "node", "edge"} and lexer.kind == "[":
             self.body.append(AttributeStatement(word, read_lists(lexer)))
             return True
         if word in {"digraph", "strict"} and re.compile(HEADER).match(self.source.text, start):
+            lexer.go_back(start)
             self._report_unclosed()
             self._unwind()
             return True
         return False
 
-    def _follows(self, pattern: str) -> bool:
+    def _subgraph(self, start: int) -> None:
         lexer = self.lexer
-        return re.compile(GAP + pattern).match(lexer.text, lexer.end) is not None
-
-    def _subgraph(self) -> None:
-        lexer, start = self.lexer, self.lexer.start
-        lexer.advance()
         name = self.names.subgraph_name(lexer)
         if lexer.kind == "{":
             self._open(name, start)

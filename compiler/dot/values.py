@@ -123,7 +123,7 @@ def _wrongly_quoted(lexer: Lexer, start: int, close: str) -> Value:
 
 _ANGLES = r"[<>]"
 _MORE_HTML = r"(?:[^<>\n,;\]]*+<[^<>\n]*+>)*+"  # of `<b>bold</b>`, which lacks its outer pair
-_OPEN_HTML = r"[^\n,\]]*+"
+_OPEN_HTML = r"[^\n,;\]}]*+"
 
 
 def _html(lexer: Lexer, start: int) -> Value:

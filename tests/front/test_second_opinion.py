@@ -95,11 +95,11 @@ def bodies(draw: st.DrawFn) -> str:
     return " ".join(draw(st.lists(statements, max_size=6)))
 
 
-PIECES = re.compile(r'"(?:[^"\\]++|\\.)*+"|//[^\n]*+\n|/\*.*?\*/|->|\w+|[^\s\w]', re.DOTALL)
+PIECES = re.compile(r'"(?:[^"\\]++|\\.)*+"|//[^\n]*+\n|/\*.*?\*/|->|-?[\w.:]++(?:-(?!>)[\w.:]++)*+|[^\s\w]', re.DOTALL)
 
 
 def commented(text: str) -> str:
-    """Return `text` with a comment before each of its tokens, so that none of the patterns for whole statements fits."""
+    """Return `text` with a comment before each of its tokens, so that no pattern for a whole statement fits."""
     return " ".join("/* */ " + piece for piece in PIECES.findall(text))
 
 
