@@ -68,7 +68,7 @@ def explain_run(plan: Plan, field: str | None = None) -> Iterator[str]:
 
 
 def explain(plan: Plan, subject: str, field: str | None = None) -> Iterator[str]:
-    """Yield where the values of `subject` came from: a node, an edge "a -> b", or a field of the run.
+    """Yield where the values of `subject` came from: a node, an edge "a -> b", a field of the run or a group of them.
 
     Raises:
         UnknownName: there is no such thing.
@@ -78,12 +78,14 @@ def explain(plan: Plan, subject: str, field: str | None = None) -> Iterator[str]
         yield from _explain_node(node, plan, field)
     elif "->" in subject:
         yield from _explain_edges(plan, subject, field)
-    elif field is None and subject in {value.field for value in _run_values(plan)}:
+    elif field is None and any(
+        value.field == subject or value.field.startswith(f"{subject}.") for value in _run_values(plan)
+    ):
         yield from explain_run(plan, subject)
     else:
         ids = [node["id"] for node in plan["nodes"]]
         hint = did_you_mean(subject, [*ids, *(value.field for value in _run_values(plan))])
-        raise UnknownName(f'there is no node "{subject}"; {hint or "`attractor explain PLAN` lists them"}')
+        raise UnknownName(f'there is no node or field "{subject}"; {hint or "`attractor explain PLAN` lists them"}')
 
 
 def _run_values(plan: Plan) -> list[Value]:

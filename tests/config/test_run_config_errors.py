@@ -48,7 +48,11 @@ def _place(found: Diagnostic) -> str:
         (HEAD + "env: {pass: [OK, A-B]}\n", "2:18-21 run_type",
          'item 2 of "pass" must be the name of an environment variable, such as CARGO_HOME'),
         (HEAD + "inputs: {my seed: 1}\n", "2:10-17 run_type",
-         'key "my seed" must be a name of letters, digits and _, so that a prompt can say $NAME'),
+         'key "my seed" must be a name of letters, digits and _ other than goal and base_sha, '
+         'so that a prompt can say $NAME'),
+        (HEAD + "inputs: {seed: 1, goal: x}\n", "2:19-23 run_type",
+         'key "goal" must be a name of letters, digits and _ other than goal and base_sha, '
+         'so that a prompt can say $NAME'),
         (HEAD + "inputs: {seed: [1]}\n", "2:16-19 run_type",
          '"seed" must be text, a number or true or false, not a list'),
         (HEAD + "workspace: {mode: worktre}\n", "2:19-26 run_enum",

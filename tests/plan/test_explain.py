@@ -87,6 +87,14 @@ def test_an_edge_is_explained() -> None:
     assert '  thread = "notes" ← edge attribute thread_id, graph.dot:23:52' in text.splitlines()
 
 
+def test_a_group_of_fields_of_the_run_is_explained_line_by_line() -> None:
+    code, text, _ = _explain(KINDS, "workspace")
+
+    assert 0 == code
+    assert ["workspace.repo", "workspace.mode"] == [line.split()[0] for line in text.splitlines()[:2]]
+    assert all(line.lstrip().startswith("workspace.") for line in text.splitlines())
+
+
 def test_every_node_and_edge_of_every_golden_plan_can_be_explained() -> None:
     for path in sorted(GOLDEN.glob("*/plan.json")):
         plan = json.loads(path.read_text("utf-8"))
@@ -100,9 +108,9 @@ def test_every_node_and_edge_of_every_golden_plan_can_be_explained() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["implment"], 'there is no node "implment"; did you mean "implement"?'),
+        (["implment"], 'there is no node or field "implment"; did you mean "implement"?'),
         (["review", "promt"], 'review has no field "promt"; did you mean "prompt"?'),
-        (["limits.max_cost"], 'there is no node "limits.max_cost"; did you mean "limits.max_cost_usd"?'),
+        (["limits.max_cost"], 'there is no node or field "limits.max_cost"; did you mean "limits.max_cost_usd"?'),
         (["review -> ofline"], 'there is no edge "review -> ofline"; did you mean "review -> offline"?'),
         (["review -> offline", "wieght"], 'review -> offline#1 has no field "wieght"; did you mean "weight"?'),
     ],
