@@ -1,4 +1,4 @@
-"""What prompts name: `$variables` of plain prompts, and Jinja2 templates, checked before anything runs."""
+"""Prompts that are Jinja2 templates: what is wrong with one, and what it reads, known before anything runs."""
 
 import re
 from collections.abc import Sequence
@@ -14,18 +14,7 @@ if TYPE_CHECKING:
 
 TEMPLATE_NAMES = ("goal", "inputs", "run", "node", "context", "previous")
 
-_VARIABLE = r"(\\)?\$(?:([A-Za-z_][A-Za-z0-9_]*+)|\{([A-Za-z_][A-Za-z0-9_]*+)\})"
 _CODE = r"\{[{%](?:[^{}%]|%(?!\}))*+[%}]\}"
-
-
-class Variable(NamedTuple):
-    """`$name` in a plain prompt, from `start` to `end` in its decoded text."""
-
-    name: str
-    start: int
-    end: int
-    escaped: bool  # `\\$name`: means the four letters themselves
-    braced: bool  # `${name}`, which is the shell's spelling and not expanded here
 
 
 class TemplateName(NamedTuple):
@@ -34,16 +23,6 @@ class TemplateName(NamedTuple):
     name: str
     attribute: str  # "" when none is asked for
     span: Span
-
-
-def variables(text: str) -> list[Variable]:
-    """Return the `$names` of a plain prompt, in order."""
-    if "$" not in text:
-        return []
-    return [
-        Variable(match[2] or match[3], match.start(), match.end(), match[1] is not None, match[3] is not None)
-        for match in re.compile(_VARIABLE).finditer(text)
-    ]
 
 
 def parse_template(text: MappedText) -> tuple[tuple[TemplateName, ...], list[Diagnostic]]:
@@ -80,7 +59,8 @@ def _located(
 ) -> TemplateName:
     start, end = starts[name.lineno - 1], starts[name.lineno] - 1
     attribute = outer.attr if outer is not None else ""
-    word = re.compile(rf"(?<![\w.]){re.escape(name.name)}(?!\w)")
+    behind = rf"\s*+\.\s*+{re.escape(attribute)}" if attribute else ""
+    word = re.compile(rf"(?<![\w.]){re.escape(name.name)}{behind}(?!\w)")
     for code in re.compile(_CODE).finditer(text.text, start, end):
         found = word.search(text.text, *code.span())
         if found is not None:

@@ -1,9 +1,11 @@
 """Rules of the language itself, found while reading: syntax, conditions, the stylesheet, templates."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ..diagnostics import Diagnostic, Severity
-from ..template import parse_template
+from ..run_config import RunConfig
+from ..suggest import did_you_mean
+from ..template import TemplateName, parse_template
 from .registry import Check, Project, Rule
 
 _ERROR, _WARNING, _INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
@@ -429,7 +431,22 @@ def check_templates(project: Project) -> Iterator[Diagnostic]:
         place = prompt.written.span()
         if prompt.engine == "jinja" and "{" in prompt.written.text and place not in seen:
             seen.add(place)
-            yield from parse_template(prompt.written)[1]
+            names, found = parse_template(prompt.written)
+            yield from found
+            if project.config is not None:
+                yield from _unknown_inputs(names, project.config)
+
+
+def _unknown_inputs(names: Iterable[TemplateName], config: RunConfig) -> Iterator[Diagnostic]:
+    for name in names:
+        if (
+            name.name == "inputs"
+            and name.attribute
+            and not (name.attribute in config.inputs or hasattr({}, name.attribute))
+        ):
+            hint = did_you_mean(name.attribute, config.inputs) or "give it to `inputs` in run.yaml"
+            message = f"the template reads `inputs.{name.attribute}`, which run.yaml does not have; {hint}"
+            yield Diagnostic("prompt_template_unknown", name.span, message, subject=f"inputs.{name.attribute}")
 
 
 RULES: tuple[Rule, ...] = (*_FILE, *_STATEMENTS, *_ATTRIBUTES, *_TEXT, *_CONDITIONS, *_STYLESHEET, *_TEMPLATES)

@@ -2,12 +2,12 @@
 
 import pytest
 
-from attractor.compiler.comma_list import split_commas, split_words
+from attractor.compiler.comma_list import split_words
 from attractor.compiler.condition import parse_condition
 from attractor.compiler.duration import parse_duration_ms
 from attractor.compiler.source import MappedText, Source
 from attractor.compiler.stylesheet import parse_stylesheet
-from attractor.compiler.template import Variable, parse_template, variables
+from attractor.compiler.template import parse_template
 
 
 def written(text: str) -> MappedText:
@@ -160,19 +160,10 @@ def test_anything_else_is_no_duration(text: str) -> None:
     assert parse_duration_ms(text) is None
 
 
-def test_the_parts_of_a_list_keep_their_places() -> None:
+def test_the_words_of_a_list_keep_their_places() -> None:
     text = written(" a b , ,c,")
 
-    assert [("a b", 1), ("c", 8)] == [(part.text, part.offset(0)) for part in split_commas(text)]
     assert [("a", 1), ("b", 3), ("c", 8)] == [(part.text, part.offset(0)) for part in split_words(text)]
-
-
-def test_variables_of_a_plain_prompt_are_found_with_their_places() -> None:
-    assert [
-        Variable("goal", 3, 8, escaped=False, braced=False),
-        Variable("x_1", 9, 14, escaped=True, braced=False),
-        Variable("y", 15, 19, escaped=False, braced=True),
-    ] == variables(r"Do $goal \$x_1 ${y} $1 $(z) $$")
 
 
 def test_names_that_a_template_reads_are_found_with_their_attributes() -> None:
