@@ -299,7 +299,7 @@ def test_an_undeclared_node_is_reported_once(tmp_path: Path) -> None:
     """What else could be said of it follows from the misspelling."""
     (tmp_path / "g.dot").write_text(
         "digraph g { start [shape=Mdiamond] build [prompt=p] exit [shape=Msquare]\n"
-        "  start -> build -> exit\n  build -> biuld [condition=\"outcome=fail\"]\n}\n"
+        '  start -> build -> exit\n  build -> biuld [condition="outcome=fail"]\n}\n'
     )
     out = io.StringIO()
 
