@@ -45,5 +45,12 @@ def simulator() -> Iterator[ScriptedSimulator]:
     assert ([], []) == (left, served.bugs)
 
 
+@pytest.fixture(autouse=True)
+def no_thread_of_the_client_is_left() -> Iterator[None]:
+    """After each test, whatever it did: nobody watches a call any more."""
+    yield
+    assert [] == [thread.name for thread in threading.enumerate() if thread.name.startswith("attractor-llm")]
+
+
 def _is_ours(name: str) -> bool:
     return name == "simulator" or "process_request_thread" in name
