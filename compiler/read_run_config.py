@@ -62,6 +62,10 @@ def _mapping(source: Source, document: Document) -> tuple[dict[str, Any], Spans,
         if values is not None:
             found = [Diagnostic("run_type", spans[""][1], "run.yaml must be a mapping: lines of the form `key: value`")]
         values, spans = {}, {}
+    elif "plan_version" in values:
+        message = "this is a plan, not a run.yaml; `attractor exec PLAN` runs it"
+        found = [Diagnostic("run_type", spans["/plan_version"][0], message)]
+        values, spans = {}, {}
     spans[""] = (_first_key(spans) or start, spans[""][1] if "" in spans else start)
     return values, spans, found
 

@@ -75,6 +75,8 @@ def _parse(text: bytes, name: str) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise PlanError(f"{name} is not a plan: byte {error.start} is not UTF-8") from None
     except json.JSONDecodeError as error:
+        if name.endswith((".yaml", ".yml")):
+            raise PlanError(f"{name} is not a plan; `attractor run {name}` compiles it and runs the plan") from None
         cut = "the file ends too early" if not error.doc[error.pos :].strip() else error.msg.lower()
         where = f"line {error.lineno}, column {error.colno}"
         raise PlanError(f"{name} is not a plan: {where}: {cut}; compile it again with `attractor compile`") from None

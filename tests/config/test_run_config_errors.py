@@ -114,6 +114,8 @@ def _place(found: Diagnostic) -> str:
         (PROVIDERS + "    openai: {backend: cli, failover: [], api: {path: /x}}\n", "4:42-45 run_ignored_key",
          '"api" is ignored: only backend api reads it, and "openai" has backend cli'),
         (HEAD + "- a\n", "2:1-2 run_syntax", "wrongly indented, or no `key: value`"),
+        ('{"plan_version": 1, "digest": ""}\n', "1:2-16 run_type",
+         "this is a plan, not a run.yaml; `attractor exec PLAN` runs it"),
         ("[1]\n", "1:1-4 run_type", "run.yaml must be a mapping: lines of the form `key: value`"),
         ("", "1:1-1 run_required", '"version" is missing; write `version: 1`'),
     ],

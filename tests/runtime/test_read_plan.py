@@ -45,6 +45,11 @@ def test_what_is_not_a_plan_is_refused(text: bytes, expected: str) -> None:
     assert expected in refusal(text)
 
 
+def test_a_run_yaml_in_place_of_its_plan_is_told_how_to_run() -> None:
+    with pytest.raises(PlanError, match=r"run.yaml is not a plan; `attractor run run.yaml` compiles it"):
+        read_plan(b"version: 1\n", "run.yaml")
+
+
 def test_a_newer_version_is_told_before_anything_else_is_judged(build: Any) -> None:
     assert "plan_version 7" in refusal(changed(build.document(), plan_version=7, nodes="something new"))
 
