@@ -103,7 +103,7 @@ def commented(text: str) -> str:
     return " ".join("/* */ " + piece for piece in PIECES.findall(text))
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(body=bodies())
 def test_comments_between_all_tokens_change_nothing(body: str, read: Read) -> None:
     text = "digraph g {\n" + body + "\n}\n"
