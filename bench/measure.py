@@ -1,10 +1,15 @@
 """How figures are taken and shown."""
 
+import gc
+import math
 import statistics
 import subprocess
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
+
+Work = Callable[[], object]
 
 
 class Figure(NamedTuple):
@@ -36,6 +41,49 @@ def median_s(work: Callable[[], object], *, runs: int = 5) -> float:
 def median_command_s(command: Sequence[str], *, runs: int = 9, cwd: str | None = None) -> float:
     """Return the median seconds of a whole process."""
     return median_s(lambda: subprocess.run(command, cwd=cwd, capture_output=True, check=False), runs=runs)
+
+
+def least_cpu_s(*works: Work, rounds: int = 5) -> list[float]:
+    """Return the least processor seconds of each of `works`, after a round that does not count.
+
+    They take turns, so that what disturbs the machine disturbs all of them; the garbage collector is as Python has it.
+    """
+    return _least_s(works, rounds, time.process_time)
+
+
+def least_command_s(*commands: Sequence[str], rounds: int = 11) -> list[float]:
+    """Return the least wall seconds of each of the whole processes, which take turns."""
+    works = [lambda command=command: subprocess.run(command, capture_output=True, check=False) for command in commands]
+    return _least_s(works, rounds, time.perf_counter)
+
+
+def _least_s(works: Sequence[Work], rounds: int, clock: Callable[[], float]) -> list[float]:
+    least = [math.inf] * len(works)
+    for turn in range(rounds + 1):
+        for at, work in enumerate(works):
+            gc.unfreeze()
+            gc.collect()
+            gc.enable()
+            started = clock()
+            work()
+            if turn:
+                least[at] = min(least[at], clock() - started)
+    return least
+
+
+def peak_bytes(work: Work) -> int:
+    """Return how much memory `work` has at most, of what Python allocates."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def exponent(sizes: tuple[float, float], costs: tuple[float, float]) -> float:
+    """Return the power of the size with which the cost grows: 1 is linear."""
+    return math.log(costs[1] / costs[0]) / math.log(sizes[1] / sizes[0])
 
 
 def table(title: str, figures: Sequence[Figure]) -> str:
