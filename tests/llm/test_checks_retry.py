@@ -1,4 +1,4 @@
-"""Conformance checks 11-15, 41, 43, 44 and 45 where they are about asking again: by a conversation, over real sockets."""
+"""Conformance checks 11-15, 41 and 43-45 where they are about asking again: by a conversation, over real sockets."""
 
 import json
 import threading

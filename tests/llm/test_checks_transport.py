@@ -236,6 +236,25 @@ def test_check_43_a_cancellation_ends_the_handshake() -> None:
         assert canceled_after(0.15, f"https://127.0.0.1:{listener.getsockname()[1]}") < SOON_S
 
 
+def test_check_43_a_cancellation_ends_the_lookup_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up, found = threading.Event(), threading.Event()
+
+    def slow(*arguments: object, **keywords: object) -> list[object]:
+        looked_up.set()
+        found.wait(5)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    try:
+        assert canceled_after(0.15, "http://vendor.invalid") < SOON_S
+    finally:
+        found.set()
+        for thread in threading.enumerate():
+            if thread.name == "attractor-llm-lookup":
+                thread.join()
+    assert looked_up.is_set()
+
+
 def test_a_cancellation_while_the_connection_is_drained_loses_nothing() -> None:
     cancellation = Cancelable()
 
@@ -312,6 +331,20 @@ def test_a_record_that_the_end_cuts_is_truncated_and_not_broken(protocol: str) -
 def test_text_that_is_not_utf_8_is_an_error() -> None:
     with RawServer(Answer([b'data: {"x": "\xff"}\n\n'])) as server, pytest.raises(MalformedStream, match="UTF-8"):
         ask(endpoint(CHAT, server.url))
+
+
+@pytest.mark.parametrize(
+    "piece", [pytest.param(b"data: x\n" * 5000, id="many lines"), pytest.param(b"x" * 1_000_000, id="many bytes")]
+)
+def test_one_event_has_its_bounds(piece: bytes) -> None:
+    began = time.monotonic()
+    with (
+        RawServer(Answer([piece] * 200, chunked=False)) as server,
+        pytest.raises(MalformedStream, match="an event of more than"),
+    ):
+        ask(endpoint(CHAT, server.url))
+
+    assert waited_s(began) < 5
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
