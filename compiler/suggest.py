@@ -18,7 +18,7 @@ def closest(word: str, candidates: Iterable[str], limit: int = 3) -> list[str]:
     if not wanted or len(wanted) > MAX_WORD:
         return []
     parts = set(wanted.split("_"))
-    most = 1 if len(wanted) < 5 else 2 if len(wanted) < 9 else 3
+    most = 0 if len(wanted) < 2 else 1 if len(wanted) < 5 else 2 if len(wanted) < 9 else 3
     ranked = []
     for candidate in dict.fromkeys(candidates):
         known = _folded(candidate)

@@ -110,7 +110,8 @@ def check_goal(project: Project) -> Iterator[Diagnostic]:
                 subject="goal",
             )
             return
-    message = f'"{graph.name}" has no goal; write goal="..." in graph [..]'
+    name = f'"{graph.name}"' if graph.name else "the graph"
+    message = f'{name} has no goal; write goal="..." in graph [..]'
     yield Diagnostic("goal_present", graph.name_span, message, subject="goal")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from ..diagnostics import Diagnostic, Edit, Fix, Related, Severity
 from ..graph import Edge, Graph, Kind, Node
+from ..passes.resolve_kinds import KIND_OF_ID
 from ..source import Span
 from ..suggest import did_you_mean
 from .facts import Nearby, closed_loops, kind_of, some
@@ -187,7 +188,7 @@ def check_undeclared(project: Project) -> Iterator[Diagnostic]:
             "edge_target_exists",
             place,
             f'"{node.id}" is not declared; '
-            + (Nearby.hint(near) or f'declare it, as in `{node.id} [shape=box, prompt="..."]`'),
+            + (Nearby.hint(near) or f"declare it, as in `{node.id} [{_attributes(node)}]`"),
             subject=node.id,
             related=tuple(Related(span, "also named here") for span in mentions[1:4]),
             fix=_renamed(node, mentions, near) or _declared(graph, node, starts),
@@ -206,8 +207,20 @@ def _declared(graph: Graph, node: Node, starts: Sequence[int]) -> Fix:
     text = graph.source.text
     blanks = text[text.rfind("\n", 0, at) + 1 : at]
     gap = f"\n{blanks}" if not blanks.strip() else " "
-    edit = Edit(graph.source.span(at, at), f"{node.id} [shape=box]{gap}")
+    shape, _, _ = _attributes(node).partition(",")
+    edit = Edit(graph.source.span(at, at), f"{node.id} [{shape}]{gap}")
     return Fix(f'declare "{node.id}"', (edit,), safe=False)
+
+
+def _attributes(node: Node) -> str:
+    """Return what a declaration of the node would say: its id may tell that it is the start or an exit."""
+    match KIND_OF_ID.get(node.id.lower()):
+        case Kind.START:
+            return "shape=Mdiamond"
+        case Kind.EXIT:
+            return "shape=Msquare"
+        case _:
+            return 'shape=box, prompt="..."'
 
 
 def _statement_starts(graph: Graph) -> list[int]:

@@ -18,10 +18,15 @@ from attractor.compiler.suggest import closest, did_you_mean, distance
         ("kimi", ["kimi"], []),
         ("xyz", ["alpha", "beta"], []),
         ("", ["a"], []),
+        ("b", ["a", "c"], []),
+        ("b", ["a", "B"], ["B"]),
         ("a" * 1000, ["a" * 1000 + "b"], []),
     ],
-    ids=["missing_letter", "doubled", "swapped", "case_and_dash", "part", "itself", "far", "empty", "endless"],
-)
+    ids=[
+        "missing_letter", "doubled", "swapped", "case_and_dash", "part", "itself", "far", "empty",
+        "a_letter", "a_letters_case", "endless",
+    ],
+)  # fmt: skip
 def test_near_words_are_found(word: str, candidates: list[str], near: list[str]) -> None:
     assert near == closest(word, candidates)
 

@@ -307,3 +307,13 @@ def test_an_undeclared_node_is_reported_once(tmp_path: Path) -> None:
 
     about = [found["rule"] for found in json.loads(out.getvalue())["diagnostics"] if "biuld" in found["message"]]
     assert ["edge_target_exists"] == about
+
+
+def test_an_undeclared_start_or_exit_is_declared_as_such(tmp_path: Path) -> None:
+    place = tmp_path / "g.dot"
+    place.write_text('digraph g {\n  Start -> build -> END\n  build [prompt="Build it."]\n}\n')
+    out = io.StringIO()
+
+    main(["compile", "--check", "--format", "json", "--unsafe-fixes", str(place)], out, io.StringIO())
+
+    assert "  Start [shape=Mdiamond]\n  END [shape=Msquare]\n  Start -> build -> END\n" in place.read_text()
