@@ -20,13 +20,13 @@ from urllib3.exceptions import HTTPError as Urllib3Error
 from urllib3.exceptions import SSLError as Urllib3SslError
 
 from ..world import Cancellation
+from .body import Body
 from .classify import read_error
 from .connections import Line, session
 from .errors import Canceled, Configuration, InvalidRequest, LlmError, MalformedStream, Network, Timeout
 from .event_pieces import EventPieces
 from .wire import HttpRequest, SseEvent
 
-_READ_BYTES: Final = 65536
 _BODY_BYTES: Final = 1_000_000  # of an answer that is no stream of events
 _COMPLETE_BYTES: Final = 64_000_000  # of an unstreamed answer
 _SHOWN_CHARS: Final = 500
@@ -115,6 +115,7 @@ class Answer:
 
     def __init__(self, response: requests.Response, watch: "_Watch", url: str) -> None:
         self._response = response
+        self._body = Body(response.raw)
         self._watch = watch
         self._url = url
         self._ended = False
@@ -193,10 +194,9 @@ class Answer:
 
     def _pieces(self) -> Iterator[bytes]:
         """Yield bytes as soon as there are any."""
-        raw = self._response.raw
         while True:
             try:
-                piece = raw.read1(_READ_BYTES, decode_content=True)
+                piece = self._body.read()
             except (Urllib3Error, OSError, AttributeError, ValueError) as error:
                 raise _translated(error, self._watch, self._url) from None
             if self._watch.cause is not None:
@@ -230,6 +230,7 @@ class _Watch:
         self._started = self._progressed = self._heard = time.monotonic()
         self._phase = "headers"
         self._quiet = True
+        self._advanced = False
 
     def start(self) -> None:
         self._thread.start()
@@ -244,7 +245,7 @@ class _Watch:
             self._progressed = self._heard
 
     def progress(self) -> None:
-        self._progressed = time.monotonic()
+        self._advanced = True  # when, the watching thread finds out: an event must not cost a look at the clock
 
     def drain(self) -> None:
         self._progressed = time.monotonic()
@@ -263,6 +264,9 @@ class _Watch:
 
     def _trouble(self) -> LlmError | None:
         now = time.monotonic()
+        if self._advanced:
+            self._advanced = False
+            self._progressed = now
         limits = self._limits
         if self._cancellation.reason:
             return Canceled(f"canceled: {self._cancellation.reason}")

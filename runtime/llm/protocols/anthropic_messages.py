@@ -190,6 +190,12 @@ class _Decoder:
         keys: dict[int, tuple[int, int]] = {}  # index -> key of the block that is open under it
         for record in records(events, self.endpoint):
             match record.get("type"):
+                case "content_block_delta":
+                    index = count(record.get("index")) or 0
+                    if index not in keys:
+                        self.openings += 1
+                        keys[index] = (index, self.openings)
+                    yield from self._grown(keys[index], mapping(record.get("delta")))
                 case "message_start":
                     yield self.started(mapping(record.get("message")))
                 case "content_block_start":
@@ -199,12 +205,6 @@ class _Decoder:
                         self.assembler.close(keys[index])
                     keys[index] = (index, self.openings)
                     yield from self.opened(keys[index], mapping(record.get("content_block")))
-                case "content_block_delta":
-                    index = count(record.get("index")) or 0
-                    if index not in keys:
-                        self.openings += 1
-                        keys[index] = (index, self.openings)
-                    yield from self._grown(keys[index], mapping(record.get("delta")))
                 case "content_block_stop":
                     index = count(record.get("index")) or 0
                     if index in keys:
@@ -252,22 +252,22 @@ class _Decoder:
             case _:
                 self.assembler.opaque(key, dict(block))
 
-    def _grown(self, key: tuple[int, int], delta: Mapping[str, Any]) -> Iterator[StreamEvent]:
+    def _grown(self, key: tuple[int, int], delta: Mapping[str, Any]) -> Sequence[StreamEvent]:
         if self.assembler.is_opaque(key):
-            return
+            return ()
         match delta.get("type"):
             case "text_delta":
-                yield self.assembler.text(key, string(delta.get("text")))
+                return (self.assembler.text(key, string(delta.get("text"))),)
             case "thinking_delta":
-                yield self.assembler.thinking(key, string(delta.get("thinking")))
-            case "signature_delta":
-                self.assembler.signature(key, string(delta.get("signature")))
+                return (self.assembler.thinking(key, string(delta.get("thinking"))),)
             case "input_json_delta":
                 fragment = string(delta.get("partial_json"))
-                if fragment:
-                    yield from self.assembler.arguments(key, fragment)
+                return self.assembler.arguments(key, fragment) if fragment else ()
+            case "signature_delta":
+                self.assembler.signature(key, string(delta.get("signature")))
+                return ()
             case _:
-                pass
+                return ()
 
     def _ending(self, record: Mapping[str, Any]) -> Iterator[StreamEvent]:
         """Take the stop reason, under `delta` or (seen at Kimi) at the top, and the cumulative usage."""

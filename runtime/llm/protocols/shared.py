@@ -27,6 +27,7 @@ _NAME_CHARS: Final = 64
 _ID_CHARS: Final = 40  # one vendor refuses more
 _UNPARSED_CHARS: Final = 2000
 _SHOWN_CHARS: Final = 200
+_DECODER: Final = json.JSONDecoder()
 
 
 def address(endpoint: Endpoint) -> str:
@@ -137,21 +138,30 @@ def records(events: Iterable[SseEvent], endpoint: Endpoint) -> Iterator[dict[str
         LlmError: MalformedStream, or StreamTruncated when the stream was cut inside the event.
     """
     for event in events:
-        if event.data.strip() == "[DONE]":
-            yield {"[DONE]": True}
-            continue
         try:
-            record = json.loads(event.data)
+            record, end = _DECODER.raw_decode(event.data)
+            if end != len(event.data):
+                record = json.loads(event.data)
         except (ValueError, RecursionError):
-            if not event.whole:
-                raise truncated(endpoint, "inside an event") from None
-            shown = event.data if len(event.data) <= _SHOWN_CHARS else event.data[:_SHOWN_CHARS] + " …"
-            raise malformed(endpoint, f"sent an event that is not JSON: {shown!r}") from None
+            record = _odd_record(event, endpoint)
         if isinstance(record, list) and len(record) == 1:
             record = record[0]
         if not isinstance(record, dict):
             raise malformed(endpoint, "sent an event that is not a JSON object")
         yield record
+
+
+def _odd_record(event: SseEvent, endpoint: Endpoint) -> object:
+    """Return what an event holds that does not begin with JSON. Raises as `records` does."""
+    if event.data.strip() == "[DONE]":
+        return {"[DONE]": True}
+    try:
+        return json.loads(event.data)
+    except (ValueError, RecursionError):
+        if not event.whole:
+            raise truncated(endpoint, "inside an event") from None
+        shown = event.data if len(event.data) <= _SHOWN_CHARS else event.data[:_SHOWN_CHARS] + " …"
+        raise malformed(endpoint, f"sent an event that is not JSON: {shown!r}") from None
 
 
 def truncated(endpoint: Endpoint, where: str) -> LlmError:
@@ -171,7 +181,7 @@ def count(value: object) -> int | None:
 
 def mapping(value: object) -> Mapping[str, Any]:
     """Return `value` if it is an object, else an empty one: optional parts of a record may be missing or null."""
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def string(value: object) -> str:
