@@ -68,6 +68,7 @@ def pretty(records: Sequence[object]) -> bytes:
         pytest.param([PLAIN.replace(b"\n\n", b"\n\r\n", 2)], id="mixed line ends"),
         pytest.param([PLAIN.replace(b"data: ", b"data:")], id="no space"),
         pytest.param([pretty(RECORDS)], id="JSON over many lines"),
+        pytest.param(drip(pretty(RECORDS).replace(b"\n", b"\r\n")), id="JSON over many lines, CRLF, byte by byte"),
         pytest.param(drip(PLAIN), id="byte by byte"),
         pytest.param([b"\xef\xbb\xbf" + PLAIN], id="byte order mark"),
         pytest.param(drip(b"\xef\xbb\xbf" + PLAIN), id="byte order mark, byte by byte"),
