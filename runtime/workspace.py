@@ -151,7 +151,8 @@ def _open(
         raise WorkspaceError(f"workspace.mode is worktree, but {top} has no commit yet") from None
     branch = f"{settings.branch_prefix}/{run_id}"
     worktree = run_folder / "worktree"
-    git.run("worktree", "add", "--quiet", "--no-track", "-b", branch, str(worktree), base_sha)
+    # Forced: git still knows the worktree of an earlier run whose folder was removed by hand.
+    git.run("worktree", "add", "--force", "--quiet", "--no-track", "-b", branch, str(worktree), base_sha)
     folder = worktree / prefix if prefix else worktree
     if not folder.is_dir():
         warn(f"{prefix} is not in commit {base_sha[:12]}; the run starts in an empty folder")

@@ -1,6 +1,7 @@
 """Git worktrees that leave the user's checkout alone, and plain folders."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -284,3 +285,10 @@ def test_two_runs_with_one_id_do_not_share_a_branch(repo: Path, open_) -> None:
 
     with pytest.raises(WorkspaceError, match="already exists"):
         open_(repo)
+
+
+def test_a_run_directory_that_was_removed_by_hand_may_be_used_again(repo: Path, open_) -> None:
+    shutil.rmtree(open_(repo).workspace.folder)
+    git(repo, "branch", "-m", "attractor/run/r1", "attractor/run/r0")
+
+    assert "attractor/run/r1" == open_(repo).workspace.branch
