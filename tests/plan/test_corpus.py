@@ -1,9 +1,8 @@
-"""Pipelines as people write them go through the front door quickly, without a traceback."""
+"""Pipelines as people write them go through the front door without a traceback; bench/corpus.py says how fast."""
 
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,10 @@ FILES = sorted(CORPUS.glob("*")) if CORPUS.is_dir() else []
 
 @pytest.mark.skipif(not FILES, reason="the corpus of public pipelines is not beside this checkout")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-def test_a_public_pipeline_is_checked_in_under_a_second(path: Path) -> None:
+def test_a_public_pipeline_is_checked(path: Path) -> None:
     command = [sys.executable, "-m", "attractor.cli.main", "compile", "--check", "--format", "json", str(path)]
-    started = time.monotonic()
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    elapsed_s = time.monotonic() - started
 
     assert "" == result.stderr
     assert result.returncode in {0, 1}
     assert {path.name} >= {Path(each["path"]).name for each in json.loads(result.stdout)["diagnostics"]}
-    assert elapsed_s < 1
