@@ -7,7 +7,7 @@ from . import plan as to
 from .attributes import AttributeSpec, Value, origin_of, read, specs
 from .condition import parse_condition
 from .graph import Backoff, Clause, Edge, Graph, Kind, LlmSettings, Model, Node, Origin, Prompt, Route
-from .passes.resolve_routes import normalise_label
+from .passes.resolve_routes import normalise_label, option_named
 from .provenance import Recorder
 
 LOG_DIR_OF_RESTARTS = "restart"
@@ -111,10 +111,11 @@ class NodeLowering:
         }
 
     def _human(self, node: Node, common: to.Node) -> to.Human:
+        default = option_named(self.graph.routes.get(node.id, ()), self._text(node, "human.default_choice"))
         return {
             **common,
             "prompt": self._prompt(node),
-            "default_choice": self._text(node, "human.default_choice") or None,
+            "default_choice": None if default is None else default.edge.target,
             "timeout_ms": self._number(node, "human.timeout"),
         }
 

@@ -143,7 +143,7 @@ class RunConfig:
         return Origin("run.yaml", spans[0], pointer.strip("/").replace("/", "."))
 
     def key_span(self, pointer: str) -> Span:
-        """Return the span of the key at `pointer`, else of the nearest parent that is written, else the file's start."""
+        """Return the span of the key at `pointer`, else of the nearest written parent, else the start of the file."""
         while pointer:
             spans = self.spans.get(pointer)
             if spans is not None:

@@ -34,6 +34,17 @@ def normalise_label(label: str) -> str:
     return (label if prefix is None else label[prefix.end() :]).lower()
 
 
+def option_named(routes: Sequence[Route], written: str) -> Route | None:
+    """Return the option of a human gate that `written` names: its target, else its label, else its accelerator."""
+    word, label = written.strip(), normalise_label(written)
+    named = (
+        [route for route in routes if route.edge.target == word],
+        [route for route in routes if route.match and route.match == label],
+        [route for route in routes if route.accelerator and route.accelerator.casefold() == word.casefold()],
+    )
+    return next((found[0] for found in named if found), None)
+
+
 def _unconditional_kind(edges: Sequence[Edge], kinds: Mapping[str, Kind]) -> str:
     """Return what the unconditional ones among the edges of one node are."""
     if len(edges) == 1:

@@ -184,3 +184,12 @@ def test_a_question_ends_when_the_run_is_stopped(tmp_path: Path) -> None:
 
     assert ("", "enough") == (answer.target, answer.reason)
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    "default", ["hold", "No", "[N] no", "n"], ids=["target", "label", "whole-label", "accelerator"]
+)
+def test_the_default_choice_may_be_named_in_each_way(pipeline, default: str) -> None:
+    body = GATE % f', human.default_choice="{default}"'
+
+    assert "hold=success" in pipeline(body).exec("--quiet", "--auto-approve").walked()
