@@ -25,7 +25,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "cond_dead_for_source",
         Severity.WARNING,
-        "a condition asks for an outcome or label that its node cannot end with",
+        "a condition asks for an outcome, a label or a failure class that its node cannot end with",
         "The edge can never be taken: a tool node, say, ends with success or fail and with nothing else.",
     ),
     Rule(
@@ -70,6 +70,8 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
+FAILURE_CLASS = "context.failure_class"
+FAILURE_CLASSES = ("transient_infra", "deterministic", "canceled", "budget_exhausted", "structural")
 MOST_PAIRS = 4096  # of edges that are compared at one node
 
 
@@ -150,6 +152,9 @@ def _dead(project: Project, edge: Edge) -> Diagnostic | None:
             if normalise_label(clause.literal) not in {normalise_label(label) for label in labels}:
                 hint = did_you_mean(clause.literal, labels) or f"its options are {listed(labels, 'and')}"
                 return _dead_clause(edge, clause, f'"{clause.literal}" is no option of "{edge.source}"; {hint}')
+        if clause.key == FAILURE_CLASS and clause.op == "=" and clause.literal not in ("", *FAILURE_CLASSES):
+            hint = did_you_mean(clause.literal, FAILURE_CLASSES) or f"there are {listed(FAILURE_CLASSES, 'and')}"
+            return _dead_clause(edge, clause, f'"{clause.literal}" is no failure class; {hint}')
         if clause.key == OUTCOME and clause.op == "=" and clause.literal not in domain:
             return _outside(graph, edge, clause, domain)
     needs = needs_of(edge.condition)

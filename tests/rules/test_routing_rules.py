@@ -160,6 +160,7 @@ def test_a_retry_never_needs_an_edge(edge: str) -> None:
         pytest.param(TOOL, "outcome=retry", id="tool-retry"),
         pytest.param(TOOL, "outcome!=success && outcome!=fail", id="nothing-left"),
         pytest.param('test [shape=hexagon, label="?"]', "preferred_label=Aprove", id="no-such-option"),
+        pytest.param(TOOL, "outcome=fail && context.failure_class=transient", id="no-failure-class"),
     ],
 )
 def test_a_condition_outside_the_domain_of_its_node_is_dead(source: str, condition: str) -> None:
@@ -172,6 +173,8 @@ def test_a_condition_outside_the_domain_of_its_node_is_dead(source: str, conditi
     ("source", "condition"),
     [
         pytest.param(TOOL, "outcome=fail", id="tool"),
+        pytest.param(TOOL, "outcome=fail && context.failure_class=transient_infra", id="a-failure-class"),
+        pytest.param(TOOL, "outcome=fail && context.failure_class!=transient", id="another-failure-class"),
         pytest.param('test [prompt="Report port"]', "outcome=port", id="custom-word"),
         pytest.param('test [prompt="Report port"]', "outcome=retry", id="agent-retry"),
         pytest.param('test [shape=hexagon, label="?"]', "preferred_label=approve", id="an-option-normalised"),
