@@ -1,10 +1,14 @@
 """The pages that are generated say what the schemas and the registry say."""
 
 import importlib.util
+import io
+import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from attractor.cli.main import main
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("attributes.md", "events.md", "rules.md", "run-yaml.md")
@@ -28,3 +32,25 @@ def test_every_generated_page_is_known_here(generator: ModuleType) -> None:
 def test_a_page_is_what_the_generator_writes(generator: ModuleType, page: str) -> None:
     """`make docs` brings it up to date."""
     assert generator.pages()[page] == (ROOT / "docs" / page).read_text("utf-8")
+
+
+def test_the_readme_shows_what_the_compiler_really_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    said = io.StringIO()
+
+    code = main(["compile", "--check", "demo/mistakes.dot"], io.StringIO(), said)
+
+    assert 1 == code
+    assert f"compile --check demo/mistakes.dot\n{said.getvalue()}```" in (ROOT / "README.md").read_text("utf-8")
+
+
+def test_the_first_pipeline_of_the_readme_runs(tmp_path: Path) -> None:
+    blocks = re.findall(r"```(?:dot|yaml)\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    for name, text in zip(("hello.dot", "run.yaml", "scenario.yaml"), blocks, strict=False):
+        (tmp_path / name).write_text(text)
+    said = io.StringIO()
+
+    code = main(["run", str(tmp_path / "run.yaml"), "--run-dir", str(tmp_path / "run")], said, said)
+
+    assert 0 == code, said.getvalue()
+    assert "Hello, world" == (tmp_path / "hello.txt").read_text()
