@@ -12,8 +12,8 @@ _SENTENCES = (
 
 def prompt_of(number: int, length: int) -> str:
     """Return a prompt of `length` characters; no two are the same."""
-    text = f"Stage {number} of $goal. " + "".join(_SENTENCES[(number + at) % len(_SENTENCES)] for at in range(4))
-    return (text * (length // len(text) + 1))[:length]
+    text = "".join(_SENTENCES[(number + at) % len(_SENTENCES)] for at in range(len(_SENTENCES)))
+    return (f"Stage {number} of $goal. " + text * (length // len(text) + 1))[:length]
 
 
 def pipeline(nodes: int, prompt_chars: int) -> str:

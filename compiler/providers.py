@@ -126,12 +126,14 @@ def known_provider(key: str) -> KnownProvider | None:
     return known_providers().get(key)
 
 
+@lru_cache(maxsize=1024)
 def known_model(provider: str, model: str) -> KnownModel | None:
     """Return what the catalogue knows of `model`, if it is this provider's."""
     found = known_models().get(canonical_model(provider, model))
     return found if found is not None and found.provider == provider else None
 
 
+@lru_cache(maxsize=1024)
 def canonical_model(provider: str, model: str) -> str:
     """Return the provider's own spelling of a model id: `claude-opus-4.6` is `claude-opus-4-6`; unknown ids stay."""
     known = _spellings().get(_spelling(model))
@@ -159,6 +161,7 @@ def builtin_failover(provider: str, declared: Collection[str]) -> tuple[str, ...
     return tuple(target for target in known.failover if target in declared) if known is not None else ()
 
 
+@lru_cache(maxsize=1024)
 def infer_provider(model: str) -> str | None:
     """Return the one provider whose models begin like `model`; None when there is none, or no single one."""
     known = _spellings().get(_spelling(model))

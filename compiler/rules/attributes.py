@@ -149,7 +149,7 @@ def check_each(project: Project) -> Iterator[Diagnostic]:
             if spec is None:
                 yield from _unknown(project, place, attribute)
                 continue
-            if attribute.written_key != key and attribute.level is not Level.STYLESHEET:
+            if spec.aliases and attribute.written_key != key and attribute.level is not Level.STYLESHEET:
                 yield _legacy(attribute)
             if key in free[place.scope] or (place.scope == "node" and key in _ELSEWHERE):
                 continue

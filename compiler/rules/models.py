@@ -64,9 +64,15 @@ _DIGITS = r"[0-9]+"
 def check_names(project: Project) -> Iterator[Diagnostic]:
     """model_unknown, model_noncanonical: one finding per place; a model that is only new is mentioned once."""
     mentioned: set[tuple[str, str]] = set()
+    right: set[tuple[str, str, str]] = set()
     for node, attribute, settings in _declarations(project.graph):
         asked = (settings.provider.value, settings.model.value)
-        for found in _name(project.config, attribute, settings, node):
+        if (*asked, attribute.text) in right:
+            continue
+        finds = list(_name(project.config, attribute, settings, node))
+        if not finds:
+            right.add((*asked, attribute.text))
+        for found in finds:
             if found.severity is not Severity.INFO or asked not in mentioned:
                 mentioned.add(asked)
                 yield found
