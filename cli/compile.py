@@ -170,7 +170,7 @@ def _write_plan(checked: Checked, arguments: argparse.Namespace, stdout: TextIO,
     path = arguments.output or os.path.join(os.path.dirname(arguments.files[0]), f"{plan['name']}.plan.json")
     if path == "-":
         write_bytes(stdout, written.content)
-    elif problem := save(path, written.content, checked.compilation.library.contents):
+    elif problem := save(path, written.content, checked.compilation.archive.contents):
         stderr.write(f"attractor compile: {problem}\n")
         return ExitCode.USAGE
     if not arguments.quiet:
@@ -188,13 +188,13 @@ def _fixed(request: Request, checked: Checked, arguments: argparse.Namespace, st
     """Apply fixes to the files that were read, write those that changed, and return what is left."""
     from attractor.compiler.fixes import fix_until_stable
 
-    library = checked.compilation.library
+    archive = checked.compilation.archive
     sources = [*checked.compilation.graphs, *checked.compilation.configs]
     last = checked
 
     def check_again(texts: Mapping[str, str]) -> Sequence[Diagnostic]:
         nonlocal last
-        changed = {path: text.encode() for path, text in texts.items() if text.encode() != library.contents[path]}
+        changed = {path: text.encode() for path, text in texts.items() if text.encode() != archive.contents[path]}
         if changed or last is not checked:
             last = check(request, Overlay(changed), strict=arguments.strict)
         return last.diagnostics

@@ -77,7 +77,7 @@ def _picture(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> t
     if errors:
         what = "one error" if errors == 1 else f"{errors} errors"
         stderr.write(f"attractor graph: drawn with {what}; `attractor compile --check {arguments.file}` shows them\n")
-    return picture_of_graph(unit.graph), checked.compilation.library.contents
+    return picture_of_graph(unit.graph), checked.compilation.archive.contents
 
 
 def _states(folder: str) -> dict[str, State]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TextIO
 
 from attractor.compiler.diagnostics import Severity, sorted_unique
-from attractor.compiler.reading import Library, Unreadable
+from attractor.compiler.reading import Archive, Unreadable
 from attractor.compiler.reporters.text import render_text, wants_colour
 from attractor.compiler.scenario import read_scenario
 from attractor.runtime.scripted import Scenario
@@ -22,7 +22,7 @@ def read_scenario_file(path: str, stderr: TextIO) -> Scenario | None:
 def read_document(path: str, schema: str, stderr: TextIO) -> Mapping[str, object] | None:
     """Return what stands at `path` if `schemas/SCHEMA.schema.json` accepts it; else None, and `stderr` says why."""
     try:
-        source = Library(Disk()).source(path)
+        source = Archive(Disk()).source(path)
     except Unreadable as error:
         stderr.write(f"attractor: {error}\n")
         return None

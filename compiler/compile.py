@@ -17,7 +17,7 @@ from .graph_builder import build_graph
 from .locate import locate_graph
 from .passes import PASSES
 from .plan import Plan
-from .reading import Files, Library, Shell, Unreadable
+from .reading import Archive, Files, Shell, Unreadable
 from .rules import CHECKS, RULES, Check, Project
 from .run_config import RunConfig
 from .source import Source, Span
@@ -43,7 +43,7 @@ class Compilation(NamedTuple):
     unit: Unit | None
     scripts: Mapping[str, Mapping[str, object]]
     diagnostics: Sequence[Diagnostic]
-    library: Library
+    archive: Archive
     graphs: Sequence[Source]  # the .dot files that were read
     configs: Sequence[Source]  # likewise run.yaml
 
@@ -55,7 +55,7 @@ def plan_of(compilation: Compilation) -> Plan:
     config, unit = compilation.config, compilation.unit
     assert config is not None and unit is not None  # noqa: S101, PT018 - else there would be errors
     with collector_off():
-        return lower(unit, config, compilation.scripts, compilation.library.contents)
+        return lower(unit, config, compilation.scripts, compilation.archive.contents)
 
 
 def compile_pipeline(request: Request, files: Files, shell: Shell | None) -> Compilation:
@@ -79,7 +79,7 @@ def collector_off() -> Iterator[None]:
 class _Compiler:
     def __init__(self, request: Request, files: Files, shell: Shell | None) -> None:
         self.request = request
-        self.library = Library(files)
+        self.archive = Archive(files)
         self.shell = shell
         self.found: list[Diagnostic] = []
         self.graphs: list[Source] = []
@@ -94,7 +94,7 @@ class _Compiler:
         if path is not None:
             unit = self._unit(path[0], None if broken else config, (), path[1])
         configs = () if source is None else (source,)
-        return Compilation(config, unit, scripts, self.found, self.library, self.graphs, configs)
+        return Compilation(config, unit, scripts, self.found, self.archive, self.graphs, configs)
 
     # run.yaml
 
@@ -133,13 +133,13 @@ class _Compiler:
             return None if request.graph is None else (request.graph, None)
         if config.graph is None and request.graph is not None:
             return request.graph, None
-        path = locate_graph(config, self.library.files)
+        path = locate_graph(config, self.archive.files)
         if isinstance(path, Diagnostic):
             self.found.append(path)
             return None
         if config.graph is None:
             return path, None
-        place, real = config.value_span("/graph"), self.library.files.real
+        place, real = config.value_span("/graph"), self.archive.files.real
         if request.graph is not None and real(request.graph) != real(path):
             message = f'this names another graph than --graph "{request.graph}"'
             help_ = "drop one of them; `--set graph=FILE` overrides this one, relative to this file"
@@ -190,7 +190,7 @@ class _Compiler:
         return replace(graph, files=files), [source.path for source in files.values()]
 
     def _prompt_file(self, beside: Source, written: str, place: Span, node: str) -> Source | None:
-        files = self.library.files
+        files = self.archive.files
         folder = os.path.dirname(beside.path)
         root = files.real(files.repository(folder) or folder)
         real = files.real(os.path.join(folder, written))
@@ -206,7 +206,7 @@ class _Compiler:
         return graph
 
     def _check(self, graph: Graph, config: RunConfig | None, *, whole: bool) -> None:
-        project = Project(graph, config, Analysis(graph), self.library, self.shell)
+        project = Project(graph, config, Analysis(graph), self.archive, self.shell)
         kept_back = set() if whole else {rule.id for rule in RULES if rule.whole}
         before = len(self.found)
         broken = any(each.rule == "internal_error" for each in self.found)
@@ -235,14 +235,14 @@ class _Compiler:
 
     def _source(self, path: str, place: Span | None = None) -> Source | None:
         try:
-            return self.library.source(path)
+            return self.archive.source(path)
         except Unreadable as refusal:
             self.found.append(_unreadable(refusal, "source_unreadable", place))
             return None
 
     def _source_beside(self, beside: Source, path: str, place: Span, rule: str, subject: str = "") -> Source | None:
         try:
-            return self.library.beside(beside, path)
+            return self.archive.beside(beside, path)
         except Unreadable as refusal:
             self.found.append(_unreadable(refusal, rule, place)._replace(subject=subject))
             return None

@@ -3,7 +3,7 @@
 import os.path
 
 from .diagnostics import Diagnostic
-from .reading import Files, Library, Unreadable
+from .reading import Archive, Files, Unreadable
 from .run_config import RunConfig
 
 
@@ -32,7 +32,7 @@ def graph_named_by(run_path: str, files: Files) -> str | None:
     from .read_run_config import read_run_config
 
     try:
-        config, _ = read_run_config(Library(files).source(run_path), ())
+        config, _ = read_run_config(Archive(files).source(run_path), ())
     except Unreadable:
         return None
     path = locate_graph(config, files)

@@ -1,4 +1,4 @@
-"""The compiler's doors outward, as small Protocols, and `Library`: each file of one compile, read once and kept."""
+"""The compiler's doors outward, as small Protocols, and `Archive`: each file of one compile, read once and kept."""
 
 import os.path
 from typing import Protocol
@@ -48,7 +48,7 @@ class Unreadable(Exception):
         self.span = span
 
 
-class Library:
+class Archive:
     """What one compile reads: each file once, as `Source`, with the bytes kept for the plan's `sources`."""
 
     def __init__(self, files: Files) -> None:

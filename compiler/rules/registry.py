@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..analysis import Analysis
 from ..diagnostics import Diagnostic, Severity
 from ..graph import Graph
-from ..reading import Library, Shell
+from ..reading import Archive, Shell
 from ..run_config import RunConfig
 
 
@@ -21,7 +21,7 @@ class Project(NamedTuple):
     graph: Graph
     config: RunConfig | None
     analysis: Analysis
-    library: Library | None = None  # the files that were read; None in tests that look at a graph alone
+    archive: Archive | None = None  # the files that were read; None in tests that look at a graph alone
     shell: Shell | None = None  # None: commands cannot be checked (`check_skipped`)
 
 
