@@ -2,11 +2,13 @@
 
 import gc
 import math
+import os
 import statistics
 import subprocess
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 Work = Callable[[], object]
@@ -52,9 +54,16 @@ def least_cpu_s(*works: Work, rounds: int = 5) -> list[float]:
 
 
 def least_command_s(*commands: Sequence[str], rounds: int = 11) -> list[float]:
-    """Return the least wall seconds of each of the whole processes, which take turns."""
-    works = [lambda command=command: subprocess.run(command, capture_output=True, check=False) for command in commands]
-    return _least_s(works, rounds, time.perf_counter)
+    """Return the least wall seconds of each of the whole processes, which take turns.
+
+    They may keep byte code, as installed programs have it; the round that does not count writes it.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+
+    def run(command: Sequence[str]) -> None:
+        subprocess.run(command, capture_output=True, check=False, env=environment)
+
+    return _least_s([partial(run, command) for command in commands], rounds, time.perf_counter)
 
 
 def _least_s(works: Sequence[Work], rounds: int, clock: Callable[[], float]) -> list[float]:
