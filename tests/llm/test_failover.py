@@ -102,7 +102,11 @@ def test_a_provider_that_cannot_be_reached_is_left_for_the_next(simulator: Any, 
 
     with talking(plan) as talk:
         assert "found" == talk.ask(HELLO).text
-        assert ["network"] * 3 == [each.error.kind for each in talk.conversation.attempts if each.error]
+        assert [("network", "anthropic", MODELS["anthropic"])] * 3 == [
+            (each.error.kind, each.error.provider, each.error.model)
+            for each in talk.conversation.attempts
+            if each.error
+        ]
         assert [1, 2, 3, 4] == [event["request"] for event in talk.told("llm_request")]
 
 

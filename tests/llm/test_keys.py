@@ -130,8 +130,10 @@ class Parrot(BaseHTTPRequestHandler):
             case "error":
                 body = json.dumps({"error": {"message": f"{'x' * 580} {sent}", "code": sent, "type": sent}})
                 self._answer(401, "application/json", body, sent)
-            case "text" | "call":
+            case "text" | "call" | "thought":
                 delta: dict[str, Any] = {"content": f"Your key is {sent}"}
+                if kind == "thought":
+                    delta["reasoning_content"] = f"{sent} is the key"
                 if kind == "call":
                     report = json.dumps({"status": "fail", "failure_reason": sent, "context_updates": {"k": sent}})
                     delta = {"tool_calls": [{"index": 0, "id": sent, "function": {"name": "report_outcome",
@@ -178,7 +180,7 @@ def parrot() -> Iterator[str]:
             thread.join()
 
 
-@pytest.mark.parametrize("kind", ["error", "text", "call", "html", "record", "redirect"])
+@pytest.mark.parametrize("kind", ["error", "text", "call", "thought", "html", "record", "redirect"])
 def test_a_canary_comes_out_nowhere(tmp_path: Path, kind: str) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -210,6 +212,6 @@ def test_a_canary_comes_out_nowhere(tmp_path: Path, kind: str) -> None:
     assert CANARY[:12] not in done.stdout + done.stderr
     assert Parrot.processes
     assert not any(CANARY in each for each in Parrot.processes)
-    if kind in ("error", "text", "call", "html", "record"):
+    if kind != "redirect":
         written = "".join(path.read_text() for path in (tmp_path / "run/stages/a/1-1").glob("*"))
         assert "<key>" in written
