@@ -33,11 +33,16 @@ from .messages import (
 )  # fmt: skip
 from .wire import Endpoint
 
+_MOST_FRAGMENTS: Final = 1000  # that are kept apart
 NAMELESS: Final = "invalid_tool"  # stands in history for a call without a name: providers refuse empty ones
 
 
 class _Block:
-    """What is known of one block so far. Fragments are kept apart and joined once: arguments may be megabytes."""
+    """What is known of one block so far.
+
+    Fragments are kept apart and joined at the end, because arguments may be megabytes; thousands of them are joined
+    before, because a short one takes several times the room of its letters.
+    """
 
     __slots__ = (
         "announced",
@@ -46,6 +51,7 @@ class _Block:
         "full",
         "given",
         "id",
+        "joined",
         "kind",
         "name",
         "ordinal",
@@ -63,16 +69,30 @@ class _Block:
         self.name = ""
         self.announced = False
         self.start: object = UNSET
-        self.fragments: list[str] = []
+        self.joined: list[str] = []  # what came before `fragments`
+        self.fragments: list[str] = []  # empty only while there was none at all
         self.full: str | None = None
         self.signature = ""
         self.state: Mapping[str, Json] | None = None
         self.payload: Mapping[str, Json] = {}
         self.closed = False
 
+    def add(self, fragment: str) -> None:
+        self.fragments.append(fragment)
+        if len(self.fragments) > _MOST_FRAGMENTS:
+            self.joined.append("".join(self.fragments[:-1]))
+            del self.fragments[:-1]
+
+    def raw_text(self) -> str:
+        """Return the fragments joined; from now on they are kept so, and only once."""
+        if self.joined or len(self.fragments) > 1:
+            self.fragments = ["".join([*self.joined, *self.fragments])]
+            self.joined = []
+        return self.fragments[0] if self.fragments else ""
+
     @property
     def text(self) -> str:
-        return whole_characters("".join(self.fragments))
+        return whole_characters(self.raw_text())
 
 
 class Assembler:
@@ -100,12 +120,12 @@ class Assembler:
 
     def text(self, key: Hashable, delta: str) -> TextDelta:
         block = self._block(key, "text")
-        block.fragments.append(delta)
+        block.add(delta)
         return TextDelta(block.ordinal, delta)
 
     def thinking(self, key: Hashable, delta: str) -> ReasoningDelta:
         block = self._block(key, "thinking")
-        block.fragments.append(delta)
+        block.add(delta)
         return ReasoningDelta(block.ordinal, delta)
 
     def signature(self, key: Hashable, signature: str) -> None:
@@ -156,7 +176,7 @@ class Assembler:
         """Add to the arguments of the call at `key`; a call that nothing announced is announced first."""
         block = self._block(key, "tool")
         events: list[StreamEvent] = [] if block.announced else [self._announce(block)]
-        block.fragments.append(fragment)
+        block.add(fragment)
         return [*events, ToolCallDelta(block.ordinal, fragment)]
 
     def full_arguments(self, key: Hashable, text: str) -> None:
@@ -165,7 +185,7 @@ class Assembler:
 
     def argument_text(self, key: Hashable) -> str:
         block = self._open.get(key)
-        return "" if block is None else "".join(block.fragments)
+        return "" if block is None else block.raw_text()
 
     def last_fragment(self, key: Hashable) -> str:
         block = self._open.get(key)
@@ -279,7 +299,7 @@ def _plain(block: _Block) -> Part | None:
 
 
 def _call(block: _Block, *, cut: bool, last: bool) -> ToolCall:
-    resolved = resolve(block.start, block.fragments, block.full, cut=cut, last=last)
+    resolved = resolve(block.start, (block.raw_text(),), block.full, cut=cut, last=last)
     if not block.name:
         resolved = resolved._replace(arguments=None, state=ArgumentState.MALFORMED, error="the call has no tool name")
     return ToolCall(

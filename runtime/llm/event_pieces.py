@@ -4,6 +4,7 @@ The parser behind copies what it has of an event once per piece and once per lin
 take quadratic time. It also takes two events for one when their line ends differ.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,6 +13,7 @@ from .errors import MalformedStream
 _HEAD_BYTES: Final = 2048
 _EVENT_BYTES: Final = 64_000_000
 _EVENT_WORK: Final = 4_000_000_000  # bytes × lines of one event
+_COMMENTS: Final = re.compile(rb"(?::[^\n]*+\n)++")
 _MARK: Final = b"\xef\xbb\xbf"  # of byte order; some servers begin with it
 
 
@@ -29,6 +31,9 @@ class EventPieces:
         for piece in _with_plain_lines(_without_mark(self._pieces)):
             if len(self.head) < _HEAD_BYTES:
                 self.head += piece[: _HEAD_BYTES - len(self.head)]
+            if len(waiting) == 1 and size < _HEAD_BYTES and waiting[0].startswith(b":"):
+                piece = waiting.pop() + piece  # the rest of a comment
+                size = lines = 0
             end = piece.rfind(b"\n\n") + 2
             if end < 2:
                 end = 1 if last == b"\n" and piece.startswith(b"\n") else 0
@@ -37,6 +42,8 @@ class EventPieces:
                 yield b"".join([*waiting, piece[:end]])
                 waiting, piece = [], piece[end:]
                 size = lines = 0
+            if piece.startswith(b":") and not waiting:
+                piece = _COMMENTS.sub(b"", piece, count=1)  # they may come for hours without an event between them
             if piece:
                 waiting.append(piece)
                 size += len(piece)

@@ -5,10 +5,11 @@ is passed on unread.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from ..outcome import Json
 from .errors import Configuration, LlmError
 from .messages import Part, Response, Text, ToolCall
 from .wire import Endpoint
@@ -96,10 +97,22 @@ class Keys:
             case Text():
                 return part._replace(text=self.hide(part.text))
             case ToolCall():
-                written = json.dumps(part.arguments)
-                if self.hide(written) != written:
-                    part = part._replace(arguments=json.loads(self.hide(written)))
                 hide = self.hide
+                if any(hide(text) != text for text in _texts(part.arguments)):
+                    part = part._replace(arguments=json.loads(hide(json.dumps(part.arguments))))
                 return part._replace(id=hide(part.id), name=hide(part.name), raw=hide(part.raw), error=hide(part.error))
             case _:
                 return part
+
+
+def _texts(arguments: Json) -> Iterator[str]:
+    """Yield every string in `arguments`; they may be megabytes, so nothing is copied."""
+    waiting = [arguments]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, Mapping):
+            waiting += [*value, *value.values()]
+        elif isinstance(value, Sequence):
+            waiting += value

@@ -1,6 +1,7 @@
 """Any layout of blocks, cut anywhere, is read as intended; any bytes at all give a response or a typed error."""
 
 import json
+import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -418,3 +419,28 @@ def test_a_megabyte_in_small_fragments_is_read_whole(protocol: str) -> None:
 
     assert arguments == call.arguments
     assert len(records) > 4000
+
+
+NOISE = {
+    "comments": b": keep-alive\n\n",
+    "comments without a line between them": b": keep-alive\n",
+    "pings": b'event: ping\ndata: {"type":"ping"}\n\n',
+    "records of no known kind": b'data: {"type":"message_weather","forecast":"sunny"}\n\n',
+}
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
+def test_what_means_nothing_takes_no_room(noise: bytes) -> None:
+    (sequence,) = (sequence for sequence in SEQUENCES if sequence.name == "anthropic_text")
+    flood = noise * 1000
+    pieces = cut(flood, range(777, len(flood), 777))  # lines are cut, too
+    size = 1_000_000
+    read(sequence.protocol, [sequence.body])  # what is imported late is not meant
+    segments = [*pieces * (size // len(flood)), b"\n", sequence.body]
+    tracemalloc.start()
+    response = read(sequence.protocol, segments)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert "Hello" == response.text
+    assert peak < size / 4
