@@ -21,7 +21,7 @@ class TemplateName(NamedTuple):
     """A name that a template reads from outside, with the attribute behind it: `inputs.seed`, `goal`."""
 
     name: str
-    attribute: str  # "" when none is asked for
+    attribute: str  # "" when none is read, or the template can do without it: `is defined`, `default(..)`, `in`
     span: Span
 
 
@@ -42,7 +42,12 @@ def parse_template(text: MappedText) -> tuple[tuple[TemplateName, ...], list[Dia
         return (), [_syntax_error(text, error.lineno, error.message or "invalid template")]
     except RecursionError:
         return (), [_syntax_error(text, 1, "the template is nested too deeply")]
-    parents = {id(outer.node): outer for outer in tree.find_all(nodes.Getattr)}
+    optional = _optional(tree)
+    parents = {
+        id(outer.node): outer
+        for outer in tree.find_all(nodes.Getattr)
+        if isinstance(outer.node, nodes.Name) and (outer.node.name, outer.attr) not in optional
+    }
     lines = text.text.split("\n")
     starts = [0, *accumulate(len(line) + 1 for line in lines)]
     names = tuple(
@@ -52,6 +57,25 @@ def parse_template(text: MappedText) -> tuple[tuple[TemplateName, ...], list[Dia
     )
     unknown = {name.name: name for name in reversed(names) if name.name not in TEMPLATE_NAMES}
     return names, [_unknown_name(name) for name in unknown.values()]
+
+
+def _optional(tree: "nodes.Template") -> set[tuple[str, str]]:
+    """Return the (name, attribute) pairs that the template asks about before, or without, needing them."""
+    from jinja2 import nodes
+
+    found = set()
+    for asking in tree.find_all((nodes.Filter, nodes.Test)):
+        inner = asking.node
+        if asking.name not in {"default", "d", "defined", "undefined"} or not isinstance(inner, nodes.Getattr):
+            continue
+        if isinstance(inner.node, nodes.Name):
+            found.add((inner.node.name, inner.attr))
+    for comparison in tree.find_all(nodes.Compare):
+        for operand in comparison.ops:
+            held, key = operand.expr, comparison.expr
+            if operand.op in {"in", "notin"} and isinstance(held, nodes.Name) and isinstance(key, nodes.Const):
+                found.add((held.name, str(key.value)))
+    return found
 
 
 def _located(

@@ -41,6 +41,18 @@ def test_a_good_template_is_fine() -> None:
     assert [] == found('prompt="{{ goal }} {{ inputs.name }} {% for k, v in inputs.items() %}{{ k }}{% endfor %}"')
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ inputs.nam | default(1) }}",
+        "{% if inputs.nam is defined %}{{ inputs.nam }}{% endif %}",
+        "{% if 'nam' in inputs %}{{ inputs.nam }}{% endif %}",
+    ],
+)
+def test_an_input_that_the_template_can_do_without_need_not_be_there(template: str) -> None:
+    assert [] == found(f'prompt="{template}"')
+
+
 def test_an_input_that_run_yaml_does_not_have_is_found_where_it_is_read() -> None:
     assert ["graph.dot:6:50 prompt_template_unknown"] == found(
         'prompt="Say \\"hi\\" {{ inputs.name }} {{ inputs.nam }}"'
