@@ -27,7 +27,7 @@ from attractor.runtime.llm.wire import HttpError
 
 from .sequences import PROTOCOLS, SseSequence, endpoint, finished, question, read_sequences, wire_protocol
 
-MANY = settings(max_examples=120, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 SEQUENCES = tuple(read_sequences())
 
 

@@ -273,7 +273,8 @@ def answers(draw: st.DrawFn) -> dict[str, Any]:
         "space": draw(st.booleans()),
         "chunked": draw(st.booleans()),
     }
-    return {"content": content, "usage": usage, "delivery": delivery}
+    dialect = {"usage": draw(st.sampled_from(("last", "every")))}
+    return {"content": content, "usage": usage, "delivery": delivery, "dialect": dialect}
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
