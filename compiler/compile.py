@@ -4,7 +4,6 @@ import gc
 import os.path
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -187,7 +186,7 @@ class _Compiler:
                 files[written] = source
             else:
                 refused.add(written)
-        return replace(graph, files=files), [source.path for source in files.values()]
+        return graph._replace(files=files), [source.path for source in files.values()]
 
     def _prompt_file(self, beside: Source, written: str, place: Span, node: str) -> Source | None:
         files = self.archive.files
@@ -229,7 +228,7 @@ class _Compiler:
             how = "is its own parent" if path in above else f"is nested deeper than {MAX_CHILD_DEPTH} pipelines"
             self.found.append(Diagnostic("child_pipeline_endless", place, f'child pipeline "{written}" {how}'))
             return None
-        return self._unit(path, None if config is None else replace(config, goal=None), above, place)
+        return self._unit(path, None if config is None else config._replace(goal=None), above, place)
 
     # Reading, and our own mistakes
 

@@ -6,13 +6,15 @@ pass has not filled yet is empty.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, NamedTuple, TypeVar
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from .source import MappedText, Source, Span
 
 T = TypeVar("T")
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})  # a column that its pass has not filled yet
 
 
 class Kind(StrEnum):
@@ -205,8 +207,7 @@ class Preflight(NamedTuple):
     executables: tuple[str, ...]  # programs that must be on PATH, sorted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
+class Graph(NamedTuple):
     source: Source
     name: str
     name_span: Span
@@ -216,21 +217,21 @@ class Graph:
     outgoing: Mapping[str, Sequence[Edge]]  # every node has an entry
     incoming: Mapping[str, Sequence[Edge]]
     subgraphs: Sequence["Subgraph"] = ()
-    files: Mapping[str, Source] = field(default_factory=dict)  # `prompt_file` as written -> its text, read beforehand
+    files: Mapping[str, Source] = NOTHING  # `prompt_file` as written -> its text, read beforehand
 
     # Columns, each set by the pass of its name.
-    kinds: Mapping[str, Sourced[Kind]] = field(default_factory=dict)  # resolve_kinds
-    styled: Mapping[str, Attributes] = field(default_factory=dict)  # apply_stylesheet: winning declarations per node
-    prompts: Mapping[str, "Prompt"] = field(default_factory=dict)  # expand_prompts
-    llm: Mapping[str, LlmSettings] = field(default_factory=dict)  # resolve_models, then resolve_failover
-    timeouts: Mapping[str, Timeouts] = field(default_factory=dict)  # resolve_timeouts
-    retries: Mapping[str, Retries] = field(default_factory=dict)  # resolve_retries
-    routes: Mapping[str, Sequence[Route]] = field(default_factory=dict)  # resolve_routes (restarts included)
-    on_fail: Mapping[str, Sequence[str]] = field(default_factory=dict)  # resolve_retry_targets
-    catches: Mapping[str, str] = field(default_factory=dict)  # resolve_catches: stage -> conditional; absent: none
-    outcomes: Mapping[str, Sequence[str]] = field(default_factory=dict)  # resolve_outcomes: words a stage may end with
-    joins: Mapping[str, str] = field(default_factory=dict)  # resolve_regions: component -> its tripleoctagon
-    memories: Mapping[str, Memory] = field(default_factory=dict)  # resolve_fidelity
+    kinds: Mapping[str, Sourced[Kind]] = NOTHING  # resolve_kinds
+    styled: Mapping[str, Attributes] = NOTHING  # apply_stylesheet: winning declarations per node
+    prompts: Mapping[str, "Prompt"] = NOTHING  # expand_prompts
+    llm: Mapping[str, LlmSettings] = NOTHING  # resolve_models, then resolve_failover
+    timeouts: Mapping[str, Timeouts] = NOTHING  # resolve_timeouts
+    retries: Mapping[str, Retries] = NOTHING  # resolve_retries
+    routes: Mapping[str, Sequence[Route]] = NOTHING  # resolve_routes (restarts included)
+    on_fail: Mapping[str, Sequence[str]] = NOTHING  # resolve_retry_targets
+    catches: Mapping[str, str] = NOTHING  # resolve_catches: stage -> conditional; absent: none
+    outcomes: Mapping[str, Sequence[str]] = NOTHING  # resolve_outcomes: words a stage may end with
+    joins: Mapping[str, str] = NOTHING  # resolve_regions: component -> its tripleoctagon
+    memories: Mapping[str, Memory] = NOTHING  # resolve_fidelity
     bounds: Bounds | None = None  # resolve_restarts
     preflight: Preflight | None = None  # plan_probes
 

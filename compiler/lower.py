@@ -3,7 +3,6 @@
 import hashlib
 import os.path
 from collections.abc import Mapping
-from dataclasses import replace
 
 from .analysis import Analysis
 from .attributes import Value, read, specs
@@ -35,7 +34,7 @@ def lower(unit: Unit, config: RunConfig, scripts: Scripts, contents: Mapping[str
     children: dict[str, Plan] = {}
     if unit.child is not None:
         read_for_child = {path: contents[path] for path in unit.child.paths}
-        child = lower(unit.child, replace(config, goal=None), scripts, read_for_child)
+        child = lower(unit.child, config._replace(goal=None), scripts, read_for_child)
         child["digest"] = digest_of(child)
         children = {node: child for node, kind in unit.graph.kinds.items() if kind.value is Kind.MANAGER}
     return _lower_graph(unit.graph, config, scripts, contents, children)

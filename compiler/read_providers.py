@@ -1,7 +1,6 @@
 """`llm.providers` of run.yaml -> declared providers, completed from the catalogue; failover lists checked."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -54,7 +53,7 @@ def read_providers(declared: Values, written: Values, spans: Spans) -> tuple[dic
     for key, name in names.items():
         targets, wrong = _failover(providers[key], declared[name].get("failover"), providers, spans)
         found += wrong
-        providers[key] = replace(providers[key], failover=targets)
+        providers[key] = providers[key]._replace(failover=targets)
         if key != name:
             _canonical_places(name, key, spans)
     return providers, found

@@ -1,7 +1,6 @@
 """run.yaml as frozen values: everything defaulted, aliases canonical, each value with its origin at hand."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from .graph import Origin
@@ -19,8 +18,7 @@ class FailoverTarget(NamedTuple):
     span: Span
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Api:
+class Api(NamedTuple):
     protocol: str  # anthropic_messages | openai_responses | openai_chat_completions | google_generate_content
     base_url: str
     path: str
@@ -32,8 +30,7 @@ class Api:
     flags: Mapping[str, Scalar]  # all of the protocol's: what differs between its vendors, from the catalogue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class Price(NamedTuple):
     """USD per million tokens."""
 
     input: float
@@ -42,8 +39,7 @@ class Price:
     cache_write: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider:
+class Provider(NamedTuple):
     """A declared provider, completed from the catalogue."""
 
     key: str  # canonical
@@ -59,8 +55,7 @@ class Provider:
     prices: Mapping[str, Price]  # run.yaml's over the catalogue's
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workspace:
+class Workspace(NamedTuple):
     repo: str
     mode: str  # auto | worktree | directory
     branch_prefix: str
@@ -70,16 +65,14 @@ class Workspace:
     push_remote: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LlmBackoff:
+class LlmBackoff(NamedTuple):
     base_ms: int
     max_ms: int
     factor: float
     jitter: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimePolicy:
+class RuntimePolicy(NamedTuple):
     stage_timeout_ms: int
     stall_timeout_ms: int
     stall_check_interval_ms: int
@@ -91,8 +84,7 @@ class RuntimePolicy:
     max_command_timeout_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """None = unlimited."""
 
     max_llm_calls: int | None
@@ -101,8 +93,7 @@ class Limits:
     max_wall_ms: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PromptProbes:
+class PromptProbes(NamedTuple):
     enabled: bool
     transports: Sequence[str]
     transports_named: bool  # run.yaml names them, so that a failing stream probe is a failure
@@ -112,8 +103,7 @@ class PromptProbes:
     max_delay_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunConfig:
+class RunConfig(NamedTuple):
     source: Source
     spans: Mapping[str, tuple[Span, Span]]  # JSON pointer -> (key span, value span), as written in run.yaml
     overrides: Mapping[str, str]  # JSON pointer -> the `--set` argument that put it there

@@ -1,7 +1,6 @@
 """Set for each node which declarations of the model stylesheet hold; the node's own attributes are not looked at."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from ..attributes import specs
@@ -35,7 +34,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
         found = {**alike[look], **_attributes(own)} if own else alike[look]
         if found:
             styled[node.id] = found
-    return replace(graph, styled=styled)
+    return graph._replace(styled=styled)
 
 
 def _shape(node: Node, by_default: str) -> str:

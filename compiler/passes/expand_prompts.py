@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..attributes import origin_of, read_str, specs
 from ..cascade import graph_value, typed
@@ -29,7 +28,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:
             written, origin = found
             text, holes = (written.text, ()) if template else expand(written.text, values)
             prompts[node.id] = Prompt(text, "jinja" if template else "plain", holes, written, origin)
-    return replace(graph, prompts=prompts)
+    return graph._replace(prompts=prompts)
 
 
 def known_values(graph: Graph, config: RunConfig | None) -> Mapping[str, str]:

@@ -1,7 +1,6 @@
 """List what preflight has to try before anything is spent: requests, environment variables, programs."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ..graph import Graph, Kind, LlmSettings, Preflight, Probe
 from ..run_config import Provider, RunConfig
@@ -9,11 +8,10 @@ from ..run_config import Provider, RunConfig
 
 def run(graph: Graph, config: RunConfig | None) -> Graph:
     if config is None:
-        return replace(graph, preflight=Preflight((), (), ()))
+        return graph._replace(preflight=Preflight((), (), ()))
     probes = {probe for settings in set(_asked(graph)) for probe in _probes(settings, config)}
     used = [config.providers[key] for key in sorted(_used(graph)) if key in config.providers]
-    return replace(
-        graph,
+    return graph._replace(
         preflight=Preflight(
             probes=tuple(sorted(probes, key=_order)),
             env=tuple(sorted({provider.api.api_key_env for provider in used if provider.api} - {""})),

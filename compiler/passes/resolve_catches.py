@@ -1,7 +1,6 @@
 """Set each stage's catch: the conditional node to which its failure falls through, past the stages in between."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..graph import Graph, Kind
 from ..run_config import RunConfig
@@ -18,7 +17,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
         for node, way in ways.items()
         if (end := ends[node]) is not None and way != end  # else nothing routes it, or its own `always` edge does
     }
-    return replace(graph, catches=catches)
+    return graph._replace(catches=catches)
 
 
 def _single_ways(graph: Graph) -> Mapping[str, str]:

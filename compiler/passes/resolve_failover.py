@@ -1,7 +1,5 @@
 """Set each LLM node's finished chain: the provider and model to ask, then its failover targets, in order."""
 
-from dataclasses import replace
-
 from ..graph import Graph, LlmSettings, Model, Origin
 from ..providers import builtin_failover, canonical_model
 from ..run_config import Provider, RunConfig
@@ -11,7 +9,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:
     targets = {key: targets_of(provider, config) for key, provider in config.providers.items()} if config else {}
     origins = {key: _origin(provider, config) for key, provider in config.providers.items()} if config else {}
     llm = {node: _with_chain(settings, targets, origins) for node, settings in graph.llm.items()}
-    return replace(graph, llm=llm)
+    return graph._replace(llm=llm)
 
 
 def targets_of(provider: Provider, config: RunConfig) -> tuple[Model, ...]:

@@ -1,7 +1,5 @@
 """Set how much each stage sees of what went before, and which session it shares; an edge may say otherwise."""
 
-from dataclasses import replace
-
 from ..attributes import specs
 from ..cascade import attribute_value, graph_value, typed
 from ..graph import Graph, Memory, Origin, Sourced
@@ -22,4 +20,4 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
             memories[node.id] = by_default
         else:
             memories[node.id] = Memory(fidelity or by_default.fidelity, thread or by_default.thread)
-    return replace(graph, memories=memories)
+    return graph._replace(memories=memories)

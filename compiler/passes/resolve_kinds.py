@@ -1,7 +1,6 @@
 """Set every node's kind from its `type`, its shape, or its id; a node whose type or shape is unknown gets none."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..attributes import origin_of, specs
 from ..graph import Graph, Kind, Level, Node, Origin, Sourced
@@ -27,7 +26,7 @@ KIND_OF_TYPE: Mapping[str, Kind] = {kind.value: kind for kind in Kind}
 def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all passes are called alike
     by_default = Sourced(KIND_OF_SHAPE[str(specs("node")["shape"].default)], Origin("built-in", None, "shape"))
     kinds = {node.id: kind for node in graph.nodes.values() if (kind := _kind(node, by_default)) is not None}
-    return replace(graph, kinds=kinds)
+    return graph._replace(kinds=kinds)
 
 
 def _kind(node: Node, by_default: Sourced[Kind]) -> Sourced[Kind] | None:

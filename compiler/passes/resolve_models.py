@@ -1,7 +1,6 @@
 """Set what each LLM node asks: provider, model, effort, bounds, mode. The chain is resolve_failover's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from ..attributes import Value, read_list, specs
@@ -20,7 +19,7 @@ _ATTRIBUTES = frozenset(
 
 def run(graph: Graph, config: RunConfig | None) -> Graph:
     resolve = _Resolver(graph, config)
-    return replace(graph, llm={node.id: resolve.settings(node) for node in graph.nodes.values() if _asks(graph, node)})
+    return graph._replace(llm={node.id: resolve.settings(node) for node in graph.nodes.values() if _asks(graph, node)})
 
 
 def _asks(graph: Graph, node: Node) -> bool:

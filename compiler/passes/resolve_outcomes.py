@@ -5,7 +5,6 @@ let them through, and by catches. The words only ever grow until nothing changes
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from .. import flow
 from ..attributes import read_str, specs
@@ -39,7 +38,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
             case other:
                 words[node] = _WORDS_OF_KIND[other]
     words.update(_passed_on(graph, words, conditional))
-    return replace(graph, outcomes=words)
+    return graph._replace(outcomes=words)
 
 
 def _exit_words(graph: Graph, node: str) -> Sequence[str]:

@@ -1,7 +1,6 @@
 """Set the join of each component: the nearest tripleoctagon on every one of its branches."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from ..graph import Graph, Kind
 from ..run_config import RunConfig
@@ -19,7 +18,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
             join = search.join_of(node)
             if join is not None:
                 joins[node] = join
-    return replace(graph, joins=joins)
+    return graph._replace(joins=joins)
 
 
 class _Search:

@@ -1,7 +1,5 @@
 """Set the limits that end a run which goes in circles: restarts, repeated failures, visits of each node."""
 
-from dataclasses import replace
-
 from ..attributes import specs
 from ..cascade import attribute_value, graph_value, typed
 from ..graph import Bounds, Graph, Origin, Sourced
@@ -11,8 +9,7 @@ from ..run_config import RunConfig
 def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all passes are called alike
     spec = specs("node")["max_visits"]
     visits = _limit(graph, "max_node_visits")
-    return replace(
-        graph,
+    return graph._replace(
         bounds=Bounds(
             max_restarts=_limit(graph, "max_restarts"),
             signature_limit=_limit(graph, "loop_restart_signature_limit"),

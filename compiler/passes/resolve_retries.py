@@ -1,7 +1,6 @@
 """Set how often each stage is tried and how long is waited in between."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..attributes import Value, specs
 from ..cascade import attribute_value, graph_value, node_value, typed
@@ -33,7 +32,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
             retries[node.id] = _of_node(graph, node, by_default)
         else:
             retries[node.id] = by_default
-    return replace(graph, retries=retries)
+    return graph._replace(retries=retries)
 
 
 def _by_default(graph: Graph) -> Retries:

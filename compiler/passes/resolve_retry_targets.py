@@ -1,7 +1,6 @@
 """Set where each node goes after a failure that nothing routes; a goal gate also has the graph's targets."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from ..attributes import read_bool, read_str, specs
 from ..graph import Attributes, Graph
@@ -19,7 +18,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
         if read_bool(node.attributes, gate):
             targets += of_graph
         on_fail[node.id] = tuple(dict.fromkeys(targets))
-    return replace(graph, on_fail=on_fail)
+    return graph._replace(on_fail=on_fail)
 
 
 def _targets(graph: Graph, attributes: Attributes, scope: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from ..attributes import read_bool, read_int, read_str, specs
 from ..graph import Attributes, Edge, Graph, Kind, Restart, Route
@@ -24,7 +23,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:  # noqa: ARG001 - all 
             [read_edge(edge, "branch" if branches else "if" if edge.conditional else otherwise) for edge in edges]
         )
         routes[node] = _with_accelerators(here) if kinds.get(node) is Kind.HUMAN else here
-    return replace(graph, routes=routes)
+    return graph._replace(routes=routes)
 
 
 def normalise_label(label: str) -> str:

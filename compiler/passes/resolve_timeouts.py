@@ -1,7 +1,6 @@
 """Set how long a stage's attempt, a tool's command and an agent's shell commands may take, in milliseconds."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from ..attributes import specs
 from ..cascade import attribute_value, typed
@@ -19,7 +18,7 @@ def run(graph: Graph, config: RunConfig | None) -> Graph:
     table = specs("graph")
     shell = {name: typed(attribute_value(graph.attributes, table[name]), int) or policy[name] for name in _SHELL}
     timeouts = {node.id: _of_node(graph, node, shell, policy["stage_timeout_ms"]) for node in graph.nodes.values()}
-    return replace(graph, timeouts=timeouts)
+    return graph._replace(timeouts=timeouts)
 
 
 def _policy(config: RunConfig | None) -> Mapping[str, Sourced[int]]:

@@ -1,6 +1,5 @@
 """What run.yaml comes to: defaults from the schema, providers completed from the catalogue, origins."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -23,7 +22,7 @@ def test_an_empty_run_has_the_defaults_of_the_schema() -> None:
     config = _config("version: 1\n")
     policy = {key: part["default"] for key, part in SCHEMA["properties"]["runtime_policy"]["properties"].items()}
 
-    assert {**dataclasses.asdict(config.policy), "llm_backoff": {}} == {**policy, "llm_backoff": {}}
+    assert {**config.policy._asdict(), "llm_backoff": {}} == {**policy, "llm_backoff": {}}
     assert Workspace(
         repo=".", mode="auto", branch_prefix="attractor/run", commit_per_node=True, require_clean=False,
         checkpoint_exclude=("**/target/**", "**/node_modules/**"), push_remote="",
@@ -31,9 +30,9 @@ def test_an_empty_run_has_the_defaults_of_the_schema() -> None:
     assert (None, None, {}, (), 300_000) == (
         config.graph, config.goal, config.inputs, config.setup_commands, config.setup_timeout_ms
     )  # fmt: skip
-    assert (2000, 120_000, 2.0, True) == dataclasses.astuple(config.policy.llm_backoff)
-    assert (None, None, None, None) == dataclasses.astuple(config.limits)
-    assert (True, ("complete", "stream"), False, 30_000, 2, 500, 5000) == dataclasses.astuple(config.probes)
+    assert (2000, 120_000, 2.0, True) == config.policy.llm_backoff
+    assert (None, None, None, None) == config.limits
+    assert (True, ("complete", "stream"), False, 30_000, 2, 500, 5000) == config.probes
     assert ("console", (), {}, True) == (config.human_mode, config.env_pass, config.providers, config.whole)
 
 
@@ -48,7 +47,7 @@ def test_an_empty_run_has_the_defaults_of_the_schema() -> None:
 )
 def test_a_key_without_a_value_counts_as_not_given(text: str) -> None:
     assert _config("version: 1\n").workspace == _config(text).workspace
-    assert dataclasses.astuple(_config("version: 1\n").policy) == dataclasses.astuple(_config(text).policy)
+    assert _config("version: 1\n").policy == _config(text).policy
 
 
 def test_a_built_in_provider_needs_no_more_than_its_name() -> None:
@@ -68,7 +67,7 @@ def test_a_built_in_provider_needs_no_more_than_its_name() -> None:
         "max_tokens_floor": 16_000,
         "force_stream": True,
         "flags": {"auth": "x-api-key", "cache_control": False, "max_tokens_default": 32_000, "thinking": ""},
-    } == dataclasses.asdict(provider.api)
+    } == provider.api._asdict()
 
 
 def test_what_is_written_goes_before_the_catalogue() -> None:

@@ -1,7 +1,6 @@
 """Graphs as their authors write them, through the real front end and all passes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import pytest
 
@@ -41,7 +40,7 @@ def _resolve() -> Resolve:
         document, _ = parse(source)
         assert document is not None
         graph, _ = build_graph(document, source)
-        graph = replace(graph, files={path: Source(path, text) for path, text in (files or {}).items()})
+        graph = graph._replace(files={path: Source(path, text) for path, text in (files or {}).items()})
         config = None if run is None else read_config(run)
         for each in PASSES:
             graph = each(graph, config)
