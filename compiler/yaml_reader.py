@@ -19,7 +19,8 @@ MAX_SYNTAX_ERRORS = 20
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UNREADABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
+_UNREADABLE_ASCII = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"  # the same, for text that has no other letters: made in no time
 _BLOCK = re.compile(r"""^(?:[A-Za-z_][\w.-]*+|"[^"\n]*+"|'[^'\n]*+')[ \t]*+:(?=[ \t\r\n]|\Z)""", re.M)
 _ANCHOR = re.compile(r"[&!]\S*+\s++")
 _SYNTAX = {  # part of the parser's words -> ours
@@ -78,12 +79,13 @@ def read_yaml(source: Source) -> tuple[Document, list[Diagnostic]]:
         size = f"file is larger than {MAX_SOURCE_BYTES // 2**20} MiB"
         start = source.span(0, 1)
         return Document(None, {"": (start, start)}, False), [Diagnostic("run_syntax", start, size)]
+    pattern = _unreadable_in(text)
     unreadable = [
         Diagnostic("run_syntax", source.span(base + bad.start(), base + bad.end()), _unreadable_message(bad.group()))
-        for _, bad in zip(range(MAX_SYNTAX_ERRORS), _UNREADABLE.finditer(text))  # noqa: B905
+        for _, bad in zip(range(MAX_SYNTAX_ERRORS), pattern.finditer(text))  # noqa: B905
     ]
     if unreadable:
-        text = _UNREADABLE.sub("x", text)
+        text = pattern.sub("x", text)
     reader = _Reader(source)
     root = reader.read(text, base)
     found = unreadable + reader.found
@@ -98,13 +100,18 @@ def read_yaml(source: Source) -> tuple[Document, list[Diagnostic]]:
 
 def read_value(source: Source, start: int) -> tuple[Document, list[Diagnostic]]:
     """Return the value that the text of `source` from `start` on holds; positions count in the whole text."""
-    if bad := _UNREADABLE.search(source.text, start):
+    if bad := _unreadable_in(source.text).search(source.text, start):
         wrong = Diagnostic("run_syntax", source.span(bad.start(), bad.end()), _unreadable_message(bad.group()))
         return Document(None, {}, False), [wrong]
     reader = _Reader(source)
     root = reader.read(source.text[start:], start)
     spans: dict[str, tuple[Span, Span]] = {}
     return Document(_plain(root, spans), spans, not reader.broken), reader.found
+
+
+def _unreadable_in(text: str) -> re.Pattern[str]:
+    """Return the pattern of what YAML cannot hold."""
+    return re.compile(_UNREADABLE_ASCII if text.isascii() else _UNREADABLE)
 
 
 def _unreadable_message(character: str) -> str:
