@@ -33,7 +33,7 @@ from .messages import (
 )  # fmt: skip
 from .wire import Endpoint
 
-_MOST_FRAGMENTS: Final = 1000  # that are kept apart
+_MOST_FRAGMENTS: Final = 4000  # that are kept apart
 NAMELESS: Final = "invalid_tool"  # stands in history for a call without a name: providers refuse empty ones
 
 
