@@ -49,7 +49,7 @@ class Reading(NamedTuple):
 
 _SCHEMA = os.path.join(os.path.dirname(os.path.dirname(__file__)), "schemas", "graph.schema.json")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}+")
-_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}+(?:\.[0-9]{0,18}+)?+|\.[0-9]{1,18}+)")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,18}+(?>(?:\.[0-9]{0,18}+)?)|\.[0-9]{1,18}+)")
 _UNITLESS = re.compile(r"[0-9]{1,12}+")
 
 

@@ -24,7 +24,7 @@ _TOKEN = re.compile(
         (?P<join>&&|\|\||&|\|)
       | (?P<operator>[=!<>]=|=~|[=<>])
       | (?P<not>!)
-      | (?P<string>"(?:[^"\\]++|\\.)*+"|'[^']*+')
+      | (?P<string>"(?>(?:[^"\\]++|\\.)*)"|'[^']*+')
       | (?P<open>["'])
       | (?P<bracket>[()])
       | (?P<word>[^\s&|=!<>"'()]++)
@@ -32,7 +32,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*+(?:\.[A-Za-z0-9_-]++)*+")
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*+(?>(?:\.[A-Za-z0-9_-]++)*)")
 _PLAIN = r"""[^\s&|=!<>"'()\\]++"""
 _WORDS = {"and": "&&", "or": "||"}
 _OTHER_OPERATORS = frozenset({"contains", "matches", "in", "is", "equals", "startswith", "not"})

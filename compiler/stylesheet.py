@@ -18,10 +18,10 @@ _OTHER_NAMES = {"model": "llm_model", "provider": "llm_provider"}
 # A value may hold colons (`summary:high`), but not end with one: `a: b c: d` lacks a semicolon.
 _TOKEN = re.compile(
     r"""\s*+(?:
-        (?P<comment>/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)|//[^\n]*+)
+        (?P<comment>/\*(?>(?:[^*]++|\*(?!/))*)(?:\*/|\Z)|//[^\n]*+)
       | (?P<mark>[{};:,=])
-      | (?P<string>"(?:[^"\\]++|\\.)*+")
-      | (?P<word>(?:[^\s{};:,="/]|:(?!\s|\Z)|/(?![/*]))++)
+      | (?P<string>"(?>(?:[^"\\]++|\\.)*)")
+      | (?P<word>(?>(?:[^\s{};:,="/]|:(?!\s|\Z)|/(?![/*]))+))
       | (?P<odd>["/])
       | (?P<end>\Z)
     )""",

@@ -16,14 +16,14 @@ MARK = "attractor:"
 
 # Patterns are compiled where they are used: most files hold no such comment, and every start-up would pay for them.
 _DOT_PIECE = (
-    r'(?P<string>"(?:[^"\\]++|\\.?)*+(?:"|\Z))'
+    r'(?P<string>"(?>(?:[^"\\]++|\\.?)*)(?:"|\Z))'
     r"|(?P<comment>//[^\n]*+)"
-    r"|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)"
+    r"|/\*(?>(?:[^*]++|\*(?!/))*)(?:\*/|\Z)"
     r"|^[ \t]*+\#[^\n]*+"
 )
-_DOT_GAP = r"(?:\s++|//[^\n]*+|/\*(?:[^*]++|\*(?!/))*+(?:\*/|\Z)|(?<=\n)\#[^\n]*+)*+"
+_DOT_GAP = r"(?>(?:\s++|//[^\n]*+|/\*(?>(?:[^*]++|\*(?!/))*)(?:\*/|\Z)|(?<=\n)\#[^\n]*+)*)"
 _YAML_COMMENT = r"(?:(?<=\s)|^)\#[^\n]*+"
-_YAML_GAP = r"(?:\s++|\#[^\n]*+)*+"
+_YAML_GAP = r"(?>(?:\s++|\#[^\n]*+)*)"
 _SPEAKS = r"(?://|\#)[ \t]*+attractor:(?P<rest>[^\r\n]*+)"
 _IGNORE = r"[ \t]*+ignore[ \t]*+\[(?P<rules>[^\]]*+)\]"
 _WORD = r"[^\s,]++"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 TEMPLATE_NAMES = ("goal", "inputs", "run", "node", "context", "previous")
 
-_CODE = r"\{[{%](?:[^{}%]|%(?!\}))*+[%}]\}"
+_CODE = r"\{[{%](?>(?:[^{}%]|%(?!\}))*)[%}]\}"
 
 
 class TemplateName(NamedTuple):

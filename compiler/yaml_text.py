@@ -7,9 +7,9 @@ from .source import MappedText, Span
 
 _BREAK = "(?:\r\n|[\r\n\x85\u2028\u2029])"
 _BREAKS = re.compile(_BREAK)
-_FOLD = re.compile(f"[ \t]*+(?:{_BREAK}[ \t]*+)++")
+_FOLD = re.compile(f"[ \t]*+(?>(?:{_BREAK}[ \t]*+)+)")
 _JOIN = re.compile(rf"\\{_BREAK}[ \t]*+")
-_MORE_BREAKS = re.compile(f"(?:{_BREAK}[ \t]*+)*+")
+_MORE_BREAKS = re.compile(f"(?>(?:{_BREAK}[ \t]*+)*)")
 _ESCAPE = re.compile(r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[^\r\n\x85\u2028\u2029])")
 _HEADER = re.compile(rf"[|>][-+0-9]*+[ \t]*+(?:#[^\r\n]*+)?{_BREAK}?")
 _LITERAL_BREAKS = "\u2028\u2029"  # breaks that stay themselves; all others mean "\n"

@@ -13,12 +13,12 @@ from .names import RESERVED, Names
 
 MAX_DEPTH = 64
 
-HEADER = r"""\b(?:strict\s++)?+digraph(?:\s++[^\s"{}=;,\[\]]++|\s*+"[^"\n]*+")?+\s*+\{"""
+HEADER = r"""\b(?>(?:strict\s++)?)digraph(?>(?:\s++[^\s"{}=;,\[\]]++|\s*+"[^"\n]*+")?)\s*+\{"""
 _GROUP = rf"\{{[A-Za-z0-9_ \t\r\n,;]*+\}}{GAP}-[->]"
 _GOES_ON = rf"(?!(?:strict|digraph|graph)\b)[A-Za-z_][A-Za-z0-9_.]*+{GAP}(?:\[|=|->|--|;)|subgraph\b|\}}"
 _RESEMBLES_ID = r"\w"
 _ID = r"([A-Za-z_][A-Za-z0-9_]*+)"
-_COMMON = re.compile(rf"{_ID}{GAP}(?:->{GAP}{_ID}{GAP})?+(?:(\[)|(;)|(?=[A-Za-z_}}]))")
+_COMMON = re.compile(rf"{_ID}{GAP}(?>(?:->{GAP}{_ID}{GAP})?)(?:(\[)|(;)|(?=[A-Za-z_}}]))")
 
 
 def read_body(lexer: Lexer, names: Names) -> tuple[Statement, ...]:

@@ -8,12 +8,12 @@ from .findings import Findings
 
 # Patterns that a good file seldom needs stay text until they are used: compiling them all would cost a cold start 3 ms.
 # All quantifiers over text are possessive: with ordinary ones a run of blanks before a bad character cost exponential
-# time. A comment block and a quoted string are found by their openings here and read by `Lexer`, so that an
+# time. Groups are repeated inside an atomic group instead, because Python before 3.11.5 gets `(?:ab)*+` wrong. A comment block and a quoted string are found by their openings here and read by `Lexer`, so that an
 # unterminated one is searched for once, not again at every quote that follows.
 BLANK = r"[ \t\r\n\f\v]"
-GAP = rf"{BLANK}*+(?://[^\n]*+{BLANK}*+)*+"
+GAP = rf"{BLANK}*+(?>(?://[^\n]*+{BLANK}*+)*)"
 ODD = r"""(?:[^ \t\r\n\f\v"{}\[\];,=:+<>#/\-→⟶➔➜⇒]|-(?![->])|/(?![/*]))"""  # what a word may not be followed by
-WORD = rf"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+(?!{ODD})"
+WORD = rf"[A-Za-z_][A-Za-z0-9_]*+(?>(?:\.[A-Za-z_][A-Za-z0-9_]*+)*)(?!{ODD})"
 
 _TOKEN = re.compile(
     rf"""{GAP}(?:
@@ -35,12 +35,12 @@ _TOKEN = re.compile(
 _KINDS = ("", *("" if name in {"mark", "sign"} else name for name in _TOKEN.groupindex))
 # To the first quote that has not exactly one backslash before it: five times as fast as looking at each backslash,
 # which is left to the second pattern, for strings in which several stand before a quote.
-_TO_QUOTE = re.compile(r'(?:[^"]*+(?<=[^\\]\\)")*+[^"]*+"')
-_TO_QUOTE_EXACT = r'(?s)[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_TO_QUOTE = re.compile(r'(?>(?:[^"]*+(?<=[^\\]\\)")*)[^"]*+"')
+_TO_QUOTE_EXACT = r'(?s)[^"\\]*+(?>(?:\\.[^"\\]*+)*)"'
 # A later line that looks as if the file went on: `key =`, `id [`, `id ->`, a closing bracket.
 _GOES_ON = r"\n[ \t]*+(?:[A-Za-z_][A-Za-z0-9_.]*+[ \t]*+(?:=|\[|->)|[\]}][ \t]*+(?:[;\]}\r\n]|\Z))"
 # The end of a string's content that shows that its closing quote opens another string: `, key=`, `id [key=`.
-_SWALLOWED = r"[,\n][ \t]*+(?:[A-Za-z_][A-Za-z0-9_]*+[ \t]*+\[[ \t]*+)?+[A-Za-z_][A-Za-z0-9_.]*+[ \t]*+=[ \t]*+\Z"
+_SWALLOWED = r"[,\n][ \t]*+(?>(?:[A-Za-z_][A-Za-z0-9_]*+[ \t]*+\[[ \t]*+)?)[A-Za-z_][A-Za-z0-9_.]*+[ \t]*+=[ \t]*+\Z"
 _AFTER_STRING = r"[ \t]*+(?:[,;\]}+#/\[:\-\r\n]|\Z)"
 
 

@@ -9,7 +9,7 @@ from .findings import shown
 from .lexer import BLANK, GAP, WORD, Lexer, closing_quote
 from .values import PORTABLE, read_content, read_string, read_value
 
-_KEY = r"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z_][A-Za-z0-9_]*+)*+"
+_KEY = r"[A-Za-z_][A-Za-z0-9_]*+(?>(?:\.[A-Za-z_][A-Za-z0-9_]*+)*)"
 # What stands there is the next statement, not another attribute.
 _STATEMENT = rf"[A-Za-z_][A-Za-z0-9_]*+{BLANK}*+(?:\[|->|--)|subgraph\b"
 

@@ -6,7 +6,7 @@ from ..diagnostics import Edit
 from ..graph import Edge, Graph, Level
 from ..source import Span
 
-_LIST = r"""\[(?:[^\]"]|"(?:[^"\\]|\\[\s\S])*+")*+\]"""  # compiled when a fix needs it, which is rare
+_LIST = r"""\[(?>(?:[^\]"]|"(?>(?:[^"\\]|\\[\s\S])*)")*)\]"""  # compiled when a fix needs it, which is rare
 _BLANKS = " \t\r\n"
 
 

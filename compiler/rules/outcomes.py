@@ -50,7 +50,7 @@ ENGINE_KEYS = frozenset({
 
 _OBJECT = r"\{[^{}]*+\}"
 _FIELD = r"""["'](status|outcome)["']\s*+:\s*+["']([A-Za-z_]++)["']"""
-_NAMES = r"[A-Za-z_][A-Za-z0-9_]*+(?:\.[A-Za-z0-9_]++)*+"
+_NAMES = r"[A-Za-z_][A-Za-z0-9_]*+(?>(?:\.[A-Za-z0-9_]++)*)"
 
 
 def check_words(project: Project) -> Iterator[Diagnostic]:

@@ -13,8 +13,8 @@ from .registry import Project
 
 # Compiled where they are first used: many pipelines have no prompt that speaks of outcomes.
 _NAMED = (
-    r"""\boutcome\s*+=\s*+["'`]?(?P<assigned>[a-z][a-z0-9_]*+(?:["'`]?[|/]["'`]?[a-z][a-z0-9_]*+)*+)"""
-    r"""|["'](?:outcome|status)["']\s*+:\s*+["'](?P<json>[a-z][a-z0-9_]*+(?:[|/][a-z][a-z0-9_]*+)*+)["']"""
+    r"""\boutcome\s*+=\s*+["'`]?(?P<assigned>[a-z][a-z0-9_]*+(?>(?:["'`]?[|/]["'`]?[a-z][a-z0-9_]*+)*))"""
+    r"""|["'](?:outcome|status)["']\s*+:\s*+["'](?P<json>[a-z][a-z0-9_]*+(?>(?:[|/][a-z][a-z0-9_]*+)*))["']"""
 )
 _WORD = r"[a-z][a-z0-9_]*+"
 _PART = r"[a-z0-9_]++"

@@ -12,7 +12,7 @@ from urllib3.exceptions import ProtocolError
 
 _READ_BYTES: Final = 65536
 _LINE_BYTES: Final = 8192  # of a chunk's size with its extensions, and of a trailer
-_SIZE: Final = re.compile(rb"[ \t]*+([0-9A-Fa-f]{1,15})[ \t]*+(?:;[^\n]*+)?+\r?\n")
+_SIZE: Final = re.compile(rb"[ \t]*+([0-9A-Fa-f]{1,15})[ \t]*+(?>(?:;[^\n]*+)?)\r?\n")
 
 
 class Body:

@@ -13,7 +13,7 @@ from .errors import MalformedStream
 _HEAD_BYTES: Final = 2048
 _EVENT_BYTES: Final = 64_000_000
 _EVENT_WORK: Final = 4_000_000_000  # bytes × lines of one event
-_COMMENTS: Final = re.compile(rb"(?::[^\n]*+\n)++")
+_COMMENTS: Final = re.compile(rb"(?>(?::[^\n]*+\n)+)")
 _MARK: Final = b"\xef\xbb\xbf"  # of byte order; some servers begin with it
 
 
