@@ -8,8 +8,9 @@ from .findings import Findings
 
 # Patterns that a good file seldom needs stay text until they are used: compiling them all would cost a cold start 3 ms.
 # All quantifiers over text are possessive: with ordinary ones a run of blanks before a bad character cost exponential
-# time. Groups are repeated inside an atomic group instead, because Python before 3.11.5 gets `(?:ab)*+` wrong. A comment block and a quoted string are found by their openings here and read by `Lexer`, so that an
-# unterminated one is searched for once, not again at every quote that follows.
+# time. Groups are repeated inside an atomic group instead: Python before 3.11.5 gets `(?:ab)*+` wrong.
+# A comment block and a quoted string are found by their openings here and read by `Lexer`, so that an unterminated one
+# is searched for once, not again at every quote that follows.
 BLANK = r"[ \t\r\n\f\v]"
 GAP = rf"{BLANK}*+(?>(?://[^\n]*+{BLANK}*+)*)"
 ODD = r"""(?:[^ \t\r\n\f\v"{}\[\];,=:+<>#/\-→⟶➔➜⇒]|-(?![->])|/(?![/*]))"""  # what a word may not be followed by
