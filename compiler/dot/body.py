@@ -7,7 +7,7 @@ from ..source import Span
 from .ast import AttributeStatement, EdgeStatement, Name, NodeStatement, Statement, SubgraphStatement
 from .edges import ARROWS, pass_port, read_edges, read_group, skip_token, take_name
 from .findings import TooManyErrors, shown
-from .lexer import GAP, Lexer
+from .lexer import BLANK, GAP, Lexer
 from .lists import read_assignment, read_lists, report_unclosed
 from .names import RESERVED, Names
 
@@ -18,7 +18,7 @@ _GROUP = rf"\{{[A-Za-z0-9_ \t\r\n,;]*+\}}{GAP}-[->]"
 _GOES_ON = rf"(?!(?:strict|digraph|graph)\b)[A-Za-z_][A-Za-z0-9_.]*+{GAP}(?:\[|=|->|--|;)|subgraph\b|\}}"
 _RESEMBLES_ID = r"\w"
 _ID = r"([A-Za-z_][A-Za-z0-9_]*+)"
-_COMMON = re.compile(rf"{_ID}{GAP}(?>(?:->{GAP}{_ID}{GAP})?)(?:(\[)|(;)|(?=[A-Za-z_}}]))")
+_COMMON = re.compile(rf"{_ID}{BLANK}*+(?:->{BLANK}*+{_ID}{BLANK}*+)?(?:(\[)|(;)|(?=[A-Za-z_}}]))")
 
 
 def read_body(lexer: Lexer, names: Names) -> tuple[Statement, ...]:

@@ -6,15 +6,16 @@ from typing import NamedTuple
 from ..source import MappedText, Span
 from .ast import Assignment
 from .findings import shown
-from .lexer import BLANK, GAP, WORD, Lexer, closing_quote
+from .lexer import BLANK, Lexer, closing_quote
 from .values import PORTABLE, read_content, read_string, read_value
 
 _KEY = r"[A-Za-z_][A-Za-z0-9_]*+(?>(?:\.[A-Za-z_][A-Za-z0-9_]*+)*)"
 # What stands there is the next statement, not another attribute.
 _STATEMENT = rf"[A-Za-z_][A-Za-z0-9_]*+{BLANK}*+(?:\[|->|--)|subgraph\b"
 
-_COMMON = re.compile(rf"{GAP}({WORD}){GAP}={GAP}(?:(\")|({PORTABLE}){GAP}(?:(,)|\]))")
-_BEHIND_STRING = re.compile(rf"{GAP}(?:(,)|\])")
+# Without comments and dotted keys: what does not match is read token by token.
+_COMMON = re.compile(rf"{BLANK}*+([A-Za-z_][A-Za-z0-9_]*+){BLANK}*+={BLANK}*+(?:(\")|({PORTABLE}){BLANK}*+(?:(,)|\]))")
+_BEHIND_STRING = re.compile(rf"{BLANK}*+(?:(,)|\])")
 
 
 class _Block(NamedTuple):

@@ -11,9 +11,7 @@ from .strings import decode, joined
 # A bare value is read as one lump and then judged, so that `gpt-5.2`, `1.2.3` and `a/b` are one finding each.
 _LUMP = r'(?>(?:[^ \t\r\n\f\v"{}\[\];,=<>/:\-]|:(?>(?://)?)|-(?!>)|/(?![/*]))+)'
 _BARE = r"[A-Za-z_][A-Za-z0-9_.:\-]*+|-?(?:[0-9]++(?>(?:\.[0-9]++)?)|\.[0-9]++)|[0-9]++(?:ms|s|m|h|d)"
-PORTABLE = (
-    r"(?:[A-Za-z_][A-Za-z0-9_]*+|-?(?:[0-9]++(?>(?:\.[0-9]++)?)|\.[0-9]++))"  # what Graphviz reads without quotes
-)
+PORTABLE = r"(?:[A-Za-z_][A-Za-z0-9_]*+|-?(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++))"  # what Graphviz reads without quotes
 _NUMERIC = r"[-+]?\.?[0-9]"
 MAX_QUOTED = 4096  # how far the end of a value in wrong quotation marks is searched for
 _WRONG_QUOTES = {"“": "”", "”": "”", "„": "”", "«": "»", "‘": "’", "’": "’", "'": "'", "`": "`"}
