@@ -155,7 +155,7 @@ def test_no_group_is_repeated_possessively(room: str) -> None:
         f"{path.relative_to(ROOT)}:{number}"
         for path in sorted((ROOT / room).rglob("*.py"))
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
-        if group.search(line) and re.search("[rf]+b?[\"']|\\(\\?", line)
+        if group.search(line) and not line.lstrip().startswith("#")
     ]
 
     assert [] == wrong
