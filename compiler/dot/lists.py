@@ -13,8 +13,11 @@ _KEY = r"[A-Za-z_][A-Za-z0-9_]*+(?>(?:\.[A-Za-z_][A-Za-z0-9_]*+)*)"
 # What stands there is the next statement, not another attribute.
 _STATEMENT = rf"[A-Za-z_][A-Za-z0-9_]*+{BLANK}*+(?:\[|->|--)|subgraph\b"
 
-# Without comments and dotted keys: what does not match is read token by token.
-_COMMON = re.compile(rf"{BLANK}*+([A-Za-z_][A-Za-z0-9_]*+){BLANK}*+={BLANK}*+(?:(\")|({PORTABLE}){BLANK}*+(?:(,)|\]))")
+# Without comments and dotted keys: what does not match is read token by token. A string without escapes matches whole.
+_COMMON = re.compile(
+    rf"""{BLANK}*+([A-Za-z_][A-Za-z0-9_]*+){BLANK}*+={BLANK}*+"""
+    rf"""(?:(?:"([^"\\\r]*+)"|({PORTABLE})){BLANK}*+(?:(,)|\])|("))"""
+)
 _BEHIND_STRING = re.compile(rf"{BLANK}*+(?:(,)|\])")
 
 
@@ -85,8 +88,8 @@ def _read_common(lexer: Lexer, found: list[Assignment]) -> int:
         lexer.advance()
         return -1
     while match := _COMMON.match(text, at):
-        quoted = match.start(2) >= 0
-        if quoted:
+        quoted = match.start(3) < 0
+        if match.start(5) >= 0:  # a string with escapes
             start = match.end()
             end = closing_quote(text, start)
             behind = _BEHIND_STRING.match(text, end + 1) if end >= 0 else None
@@ -95,8 +98,9 @@ def _read_common(lexer: Lexer, found: list[Assignment]) -> int:
             value, place = read_content(lexer, start, end), Span(source, start - 1, end + 1)
             at, comma = behind.end(), behind.start(1)
         else:
-            start, end = match.span(3)
-            value, place = MappedText(text[start:end], source, start), Span(source, start, end)
+            start, end = match.span(2) if quoted else match.span(3)
+            value = MappedText(text[start:end], source, start)
+            place = Span(source, start - 1, end + 1) if quoted else Span(source, start, end)
             at, comma = match.end(), match.start(4)
         key_start, key_end = match.span(1)
         found.append(Assignment(match[1], value, Span(source, key_start, key_end), place, quoted))
