@@ -10,7 +10,7 @@ import sys
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from .events import EVENTS, FIELDS, Event
+from .events import EVENTS, FIELDS, Event, written
 
 _TYPES = {str: "string", int: "integer", float: "number", bool: "boolean", NoneType: "null"}
 
@@ -40,12 +40,12 @@ def _definition(kind: type[Event], name: str) -> dict[str, Any]:
         "in_branch": {"type": "string", "minLength": 1, "description": FIELDS["in_branch"]},
     }
     for field, hint in hints.items():
-        properties[field] = {**_type(hint), "description": FIELDS[field]}
+        properties[written(field)] = {**_type(hint), "description": FIELDS[written(field)]}
     return {
         "type": "object",
         "description": (kind.__doc__ or "").strip(),
         "properties": properties,
-        "required": ["ts", "seq", "run_id", "event", *hints],
+        "required": ["ts", "seq", "run_id", "event", *map(written, hints)],
         "additionalProperties": False,
     }
 

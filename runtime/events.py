@@ -129,6 +129,7 @@ class EdgeSelected(NamedTuple):
     """Why the walk went where it went. `candidates` were looked at in this order."""
 
     node_id: str
+    from_: str  # in the line `from`, a word that Python keeps for itself
     to: str
     why: str
     status: str
@@ -470,6 +471,7 @@ FIELDS: Mapping[str, str] = {
     "from_model": "The model that was given up.",
     "from_provider": "The provider that was given up.",
     "gate": "The goal gate.",
+    "from": "The node that the walk left.",
     "goal": "What the pipeline is for.",
     "idle_ms": "How long nothing real happened.",
     "input_tokens": "Tokens read, cached ones included.",
@@ -550,4 +552,9 @@ def to_line(record: Record) -> str:
     head: dict[str, object] = {"ts": stamp.ts, "seq": stamp.seq, "run_id": stamp.run_id, "event": EVENTS[type(event)]}
     if stamp.branch:
         head["in_branch"] = stamp.branch
-    return _encode(head | event._asdict()) + "\n"
+    return _encode(head | {written(name): value for name, value in event._asdict().items()}) + "\n"
+
+
+def written(field: str) -> str:
+    """Return the name of an event's field in its line."""
+    return field.rstrip("_")

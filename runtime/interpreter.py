@@ -215,7 +215,7 @@ def _tell(walk: Walk, node: Node, outcome: Outcome, hop: Hop) -> None:
     candidates = [candidate._asdict() for candidate in hop.candidates]
     label = hop.edge.label if hop.edge else ""
     passed_over = routing.passed_over(walk.plan, node, hop)
-    walk.world.emit(EdgeSelected(node.id, hop.to, hop.why, outcome.word, label, candidates, passed_over))
+    walk.world.emit(EdgeSelected(node.id, node.id, hop.to, hop.why, outcome.word, label, candidates, passed_over))
 
 
 def _commit(walk: Walk, node: Node, outcome: Outcome) -> tuple[str, str]:

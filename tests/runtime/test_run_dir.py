@@ -12,7 +12,7 @@ import pytest
 
 from attractor.runtime import checkpoint, files
 from attractor.runtime.event_schema import event_schema
-from attractor.runtime.events import EVENTS, FIELDS, Warned
+from attractor.runtime.events import EVENTS, FIELDS, Warned, written
 from attractor.runtime.run_dir import Ending, RunDir, RunDirError, folder_name
 from attractor.runtime.state import RunState
 
@@ -99,7 +99,7 @@ def test_the_committed_schema_of_events_is_the_generated_one() -> None:
 
 
 def test_every_event_is_in_the_table_and_every_field_is_explained() -> None:
-    used = {field for kind in EVENTS for field in kind._fields}
+    used = {written(field) for kind in EVENTS for field in kind._fields}
     envelope = {"ts", "seq", "run_id", "in_branch"}
 
     assert len(set(EVENTS.values())) == len(EVENTS)

@@ -54,7 +54,7 @@ def test_a_failure_falls_through_to_the_conditional_that_routes_it(play: Any) ->
 
     assert ["start", "impl", "check", "impl", "verify", "check", "done"] == played.trail
     caught = played.events("edge_selected")[1]
-    assert ("impl", "check", ["verify"]) == (caught["node_id"], caught["to"], caught["skipped"])
+    assert ("impl", "check", ["verify"]) == (caught["from"], caught["to"], caught["skipped"])
 
 
 def test_a_conditional_passes_the_outcome_on_with_reason_and_class(play: Any) -> None:
