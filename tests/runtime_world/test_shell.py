@@ -162,7 +162,7 @@ def test_endless_output_is_kept_within_bounds_with_its_start_and_its_end(run, mo
 
 
 def test_a_command_has_a_session_of_its_own(run) -> None:
-    ran = run("ps -o sid= -p $$; echo $$")
+    ran = run(f"{sys.executable} -c 'import os; print(os.getsid(0))'; echo $$")
 
     session, pid = ran.stdout.split()
     assert session == pid
