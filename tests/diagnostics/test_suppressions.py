@@ -104,6 +104,7 @@ def test_the_index_finds_what_speaks_of_a_line_and_nothing_else() -> None:
     assert [] == about("c", 2)
 
 
+@pytest.mark.flaky(reruns=3)
 def test_many_suppressions_cost_no_more_than_they_are() -> None:
     source = Source("g.dot", "x // attractor: ignore[attr_legacy_alias]\n" * 20_000)
     found = [Diagnostic("attr_legacy_alias", source.span(at, at + 1), "m") for at in source.line_starts[:-1]]

@@ -181,6 +181,7 @@ BODIES = st.one_of(
 )
 
 
+@pytest.mark.flaky(reruns=3)
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(body=BODIES, chunked=st.booleans(), size=st.sampled_from([1, 7, 100_000]))
 def test_any_bytes_give_a_response_or_a_typed_error_in_time(

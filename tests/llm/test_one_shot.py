@@ -298,6 +298,7 @@ def test_a_limit_reached_inside_a_stage_ends_the_run(simulator: Any, stage: Stag
     assert not (done.folder / "stages/b").exists()
 
 
+@pytest.mark.flaky(reruns=3)
 def test_the_stages_timeout_bounds_its_calls(simulator: Any, stage: Stage) -> None:
     simulator.script(
         {"text": "x", "delivery": {"pings": {"form": "event", "after_events": 1, "times": 300, "every_ms": 20}}}
@@ -338,6 +339,7 @@ def test_a_process_of_its_own_does_the_same(simulator: Any, stage: Stage) -> Non
     assert stdout.splitlines()[-1].startswith("success: ")
 
 
+@pytest.mark.flaky(reruns=3)
 def test_a_signal_ends_a_call_at_once(simulator: Any, stage: Stage) -> None:
     simulator.script({"delivery": {"silence": {"after_events": 1, "s": 20}}})
     with _process(stage.compile(ONE), stage.folder / "run") as process:

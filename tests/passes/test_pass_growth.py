@@ -36,6 +36,7 @@ SHAPES = {
 }  # fmt: skip
 
 
+@pytest.mark.flaky(reruns=3)
 @pytest.mark.parametrize("body", SHAPES.values(), ids=SHAPES.keys())
 def test_no_shape_makes_the_passes_slow(resolve: Resolve, body: str) -> None:
     begun = time.perf_counter()

@@ -113,6 +113,7 @@ def test_a_tool_whose_outputs_exist_succeeds(pipeline) -> None:
     assert 0 == pipeline(body).exec("--quiet").code
 
 
+@pytest.mark.flaky(reruns=3)
 def test_a_background_process_does_not_hold_the_run_up(pipeline) -> None:
     started = time.monotonic()
     done = pipeline('  a [shape=parallelogram, tool_command="sleep 30 & echo $!"]\n  start -> a -> exit').exec(
@@ -321,6 +322,7 @@ def test_a_setup_command_that_fails_ends_the_run_with_its_last_words(pipeline) -
     assert ["setup_started", "setup_finished", "run_failed"] == done.names()
 
 
+@pytest.mark.flaky(reruns=3)
 def test_all_setup_commands_share_one_timeout(pipeline) -> None:
     yaml = "setup: {commands: ['sleep 0.3', 'sleep 60'], timeout_ms: 500}\n"
     started = time.monotonic()
@@ -375,6 +377,7 @@ def test_a_signal_stops_the_run_cleanly(pipeline, number: signal.Signals, code: 
     assert ("canceled", f"stopped by signal {number.name}") == (final["status"], final["reason"])
 
 
+@pytest.mark.flaky(reruns=3)
 def test_a_second_signal_stops_it_at_once(pipeline) -> None:
     body = """
       a [shape=parallelogram, tool_command="trap '' TERM; echo up > up; while :; do sleep 0.1; done"]

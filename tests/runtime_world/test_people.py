@@ -176,6 +176,7 @@ def test_a_person_answers_at_the_terminal(tmp_path: Path) -> None:
     assert "'perhaps' is not one of them" in shown
 
 
+@pytest.mark.flaky(reruns=3)
 def test_a_question_ends_when_the_run_is_stopped(tmp_path: Path) -> None:
     with StopSignals() as stop:
         threading.Timer(0.2, stop.cancel, ["enough"]).start()

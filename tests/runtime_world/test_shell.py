@@ -86,6 +86,7 @@ def test_output_is_passed_on_while_the_command_runs(run) -> None:
     assert [("stdout", b"one\n"), ("stdout", b"two\n")] == ran.heard
 
 
+@pytest.mark.flaky(reruns=3)
 def test_a_background_process_that_holds_the_output_does_not_delay(run) -> None:
     started = time.monotonic()
     ran = run("sleep 60 & echo $!")
@@ -103,6 +104,7 @@ def test_a_timeout_ends_the_whole_group(run, tmp_path: Path) -> None:
     assert is_gone(int((tmp_path / "child").read_text()))
 
 
+@pytest.mark.flaky(reruns=3)
 def test_a_group_that_ignores_term_is_killed_after_two_seconds(run, tmp_path: Path) -> None:
     started = time.monotonic()
     ran = run("trap '' TERM; echo $$ > leader; while :; do sleep 0.1; done", timeout_ms=200)
@@ -125,6 +127,7 @@ def test_a_command_may_clean_up_when_its_time_is_up(run) -> None:
     assert 124 == ran.result.exit_code
 
 
+@pytest.mark.flaky(reruns=3)
 def test_cancellation_stops_the_command_at_once(run) -> None:
     started = time.monotonic()
     ran = run("sleep 62", stop=Stop(after_s=0.2))
