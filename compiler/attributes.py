@@ -211,11 +211,6 @@ def read_int(attributes: Attributes, spec: AttributeSpec) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def read_number(attributes: Attributes, spec: AttributeSpec) -> float | None:
-    value = read(attributes, spec)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
 def read_bool(attributes: Attributes, spec: AttributeSpec) -> bool | None:
     value = read(attributes, spec)
     return value if isinstance(value, bool) else None

@@ -138,8 +138,12 @@ def outcome_from_json(written: Mapping[str, Any]) -> Outcome:
 
 
 def usage_to_json(usage: Usage) -> dict[str, Json]:
+    return {"llm_calls": usage.llm_calls, **spent_to_json(usage)}
+
+
+def spent_to_json(usage: Usage) -> dict[str, Json]:
+    """Return tokens and cost, without the number of calls: for what is one call."""
     return {
-        "llm_calls": usage.llm_calls,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cache_read_tokens": usage.cache_read_tokens,

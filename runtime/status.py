@@ -6,7 +6,6 @@ if it did not exist when the attempt began, so that a user's own `status.json` i
 
 import json
 import os
-import re
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -30,7 +29,6 @@ WORD_ALIASES: Mapping[str, str] = {
     "error": "fail",
     "skip": "skipped",
 }
-_WORD = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 _READERS = (Kind.TOOL, Kind.CODERGEN, Kind.MANAGER)  # kinds that are told where to write a status file
 
 
@@ -169,10 +167,6 @@ def outcome_of_word(word: str) -> Outcome:
     except ValueError:
         status = Status.CUSTOM
     return Outcome(status=status, word=word)
-
-
-def is_word(word: str) -> bool:
-    return bool(_WORD.fullmatch(word)) and word != Status.CUSTOM
 
 
 def _invalid(name: str, wrong: str) -> Outcome:

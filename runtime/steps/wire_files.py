@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..journal import spent_to_json
 from ..llm.client import Attempt
 from ..llm.errors import LlmError
 from ..llm.messages import Part, Response, StreamEvent
 from ..llm.wire import Endpoint, HttpRequest
-from ..outcome import Json, Usage
+from ..outcome import Json
 from ..session_log import SessionLog, write_text
 
 
@@ -45,7 +46,7 @@ class WireFiles:
         if attempt.response is not None:
             response = attempt.response
             self._log.add(
-                "LLM_RESPONSE", ended | {"finish_reason": response.finish, "usage": usage_json(attempt.usage)}
+                "LLM_RESPONSE", ended | {"finish_reason": response.finish, "usage": spent_to_json(attempt.usage)}
             )
             for warning in response.warnings:
                 self._log.add("WARNING", {"message": self.hide(warning)})
@@ -88,16 +89,6 @@ def error_json(error: LlmError) -> dict[str, Json]:
     }
 
 
-def usage_json(usage: Usage) -> dict[str, Json]:
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_tokens": usage.cache_read_tokens,
-        "cache_write_tokens": usage.cache_write_tokens,
-        "cost_usd": usage.cost_usd,
-    }
-
-
 def attempts_json(attempts: Sequence[Attempt]) -> list[Json]:
     """Return the attempts as provider_used.json lists them."""
     return [
@@ -112,7 +103,7 @@ def attempts_json(attempts: Sequence[Attempt]) -> list[Json]:
             "message": attempt.error.message if attempt.error else "",
             "status": attempt.error.status if attempt.error else 0,
             "request_id": (attempt.response or attempt.error).request_id,  # type: ignore[union-attr]
-            **usage_json(attempt.usage),
+            **spent_to_json(attempt.usage),
         }
         for attempt in attempts
     ]
