@@ -32,6 +32,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("read_plan", "scripted", "journal", "state", "context", "world"),
         ("routing", "retry", "breakers", "status", "meter", "checkpoint", "run_dir", "session_log", "git", "people"),
         ("llm", "simulator"),
+        ("agent",),
         ("walk", "steps"),
         ("attempts", "branches", "interpreter"),
         ("workspace", "shell", "real_world", "setup", "console", "live_console"),
