@@ -16,12 +16,11 @@ from .turn import (
     finish_word,
     groups,
     is_cut,
-    last_from,
     next_index,
     round_robin,
     shape_of,
     streamed,
-    text_of,
+    user_texts,
     with_ids,
 )
 from .waiting import wait_headers
@@ -64,8 +63,8 @@ _ERRORS: Final[Mapping[str, tuple[int, str, str]]] = {
 
 
 def asked(path: str, body: Mapping[str, Any]) -> Asked:
-    content = last_from(body.get("messages"), "user").get("content")
-    return Asked(str(body.get("model", "")), bool(body.get("stream")), text_of(content, "text", "content"), body)
+    texts = user_texts(body.get("messages"), "content", "text", "content")
+    return Asked(str(body.get("model", "")), bool(body.get("stream")), texts, body)
 
 
 def frames(turn: Turn) -> Iterator[Frame]:

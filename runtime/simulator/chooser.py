@@ -46,6 +46,7 @@ def _fits(match: Match, protocol: str, path: str, key: str, asked: Asked) -> boo
         and path.startswith(match.path)
         and match.model in {"", asked.model}
         and match.key in {"", key}
-        and match.contains in asked.last_user_text
+        and (not match.contains or match.contains in "".join(asked.user_texts[-1:]))
+        and (not match.said or any(match.said in text for text in asked.user_texts))
         and match.stream in {None, asked.stream}
     )

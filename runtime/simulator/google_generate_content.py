@@ -7,7 +7,7 @@ from typing import Any, Final
 from ..outcome import Json
 from .scenario import ErrorAnswer, RedactedBlock, TextBlock, ThinkingBlock
 from .shapes import ABSENT, SHAPES, WHOLE, Arrival, dumps, value
-from .turn import LIVE, TERMINAL, Asked, Failure, Frame, Sent, Turn, finish_word, last_from, text_of, with_ids
+from .turn import LIVE, TERMINAL, Asked, Failure, Frame, Sent, Turn, finish_word, user_texts, with_ids
 from .waiting import wait_headers
 
 REFUSED_SHAPES: Final = frozenset(SHAPES.values()) - WHOLE
@@ -58,8 +58,8 @@ _ERRORS: Final[Mapping[str, tuple[int, str, str]]] = {
 def asked(path: str, body: Mapping[str, Any]) -> Asked:
     """Read the model and whether to stream from the path, which is where this protocol says it."""
     model, _, verb = urllib.parse.unquote(path).rpartition("/")[2].partition(":")
-    parts = last_from(body.get("contents"), "user").get("parts")
-    return Asked(model, verb.startswith("streamGenerateContent"), text_of(parts, "text"), body)
+    texts = user_texts(body.get("contents"), "parts", "text")
+    return Asked(model, verb.startswith("streamGenerateContent"), texts, body)
 
 
 def frames(turn: Turn) -> Iterator[Frame]:

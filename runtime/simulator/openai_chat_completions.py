@@ -18,11 +18,10 @@ from .turn import (
     finish_word,
     groups,
     is_cut,
-    last_from,
     next_index,
     round_robin,
     streamed,
-    text_of,
+    user_texts,
     with_ids,
 )
 
@@ -31,8 +30,8 @@ _FINISH: Final = {"context_window": "length", "pause": "stop", "other": "stop"}
 
 
 def asked(path: str, body: Mapping[str, Any]) -> Asked:
-    content = last_from(body.get("messages"), "user").get("content")
-    return Asked(str(body.get("model", "")), bool(body.get("stream")), text_of(content, "text"), body)
+    texts = user_texts(body.get("messages"), "content", "text")
+    return Asked(str(body.get("model", "")), bool(body.get("stream")), texts, body)
 
 
 def frames(turn: Turn) -> Iterator[Frame]:

@@ -1,7 +1,7 @@
 """OpenAI Responses, the server's side."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ..outcome import Json
@@ -20,7 +20,7 @@ from .turn import (
     next_index,
     round_robin,
     shape_of,
-    text_of,
+    user_texts,
     with_ids,
 )
 
@@ -34,11 +34,8 @@ _INCOMPLETE: Final = {
 
 def asked(path: str, body: Mapping[str, Any]) -> Asked:
     given = body.get("input")
-    text = given if isinstance(given, str) else ""
-    if isinstance(given, Sequence) and not isinstance(given, str):
-        users = [item for item in given if isinstance(item, Mapping) and item.get("role") == "user"]
-        text = text_of(users[-1].get("content"), "text") if users else ""
-    return Asked(str(body.get("model", "")), bool(body.get("stream")), text, body)
+    texts = [given] if isinstance(given, str) else user_texts(given, "content", "text")
+    return Asked(str(body.get("model", "")), bool(body.get("stream")), texts, body)
 
 
 def frames(turn: Turn) -> Iterator[Frame]:

@@ -16,6 +16,7 @@ class Match(NamedTuple):
     model: str
     key: str
     contains: str  # in the last user message
+    said: str  # in any user message
     stream: bool | None
 
 
@@ -177,6 +178,7 @@ def read_answer(answer: Mapping[str, Any]) -> Answer:
             match.get("model", ""),
             match.get("key", ""),
             match.get("contains", ""),
+            match.get("said", ""),
             match.get("stream"),
         ),
         repeat=None if repeat == "always" else repeat,

@@ -167,7 +167,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_HEAD(self) -> None:
-        self._record(Asked("", stream=False, last_user_text="", body={}), "", "", None)
+        self._record(Asked("", stream=False, user_texts=(), body={}), "", "", None)
         self._send_json(200, {}, {}, body=False)
 
     def do_GET(self) -> None:
@@ -175,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/_simulator/requests":
             self._send_json(200, self.simulator.recorder.document(), {})
             return
-        self._record(Asked("", stream=False, last_user_text="", body={}), "", "", None)
+        self._record(Asked("", stream=False, user_texts=(), body={}), "", "", None)
         found = models.answer(path, {name.lower(): value for name, value in self.headers.items()})
         self._send_json(404 if found is None else 200, found or _no_such_path(path), {})
 
@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         protocol = protocol_of(self.path)
         if not protocol:
-            self._record(Asked("", stream=False, last_user_text="", body={}), "", "", body)
+            self._record(Asked("", stream=False, user_texts=(), body={}), "", "", body)
             if self.path.partition("?")[0].endswith("/messages/count_tokens"):
                 self._send_json(200, {"input_tokens": 25}, {})
             else:

@@ -35,7 +35,7 @@ class Asked(NamedTuple):
 
     model: str
     stream: bool
-    last_user_text: str
+    user_texts: Sequence[str]  # of the user's messages, in order
     body: Mapping[str, Any]
 
 
@@ -182,10 +182,9 @@ def text_of(content: object, *keys: str) -> str:
     )
 
 
-def last_from(messages: object, role: str) -> Any:
-    """Return the last message of `role`, {} when there is none."""
-    if isinstance(messages, Sequence) and not isinstance(messages, str):
-        for message in reversed(messages):
-            if isinstance(message, Mapping) and message.get("role") == role:
-                return message
-    return {}
+def user_texts(messages: object, content: str, *keys: str) -> list[str]:
+    """Return the text of each of the user's messages; `content` is the key of what a message holds."""
+    if not isinstance(messages, Sequence) or isinstance(messages, str):
+        return []
+    users = (message for message in messages if isinstance(message, Mapping) and message.get("role") == "user")
+    return [text_of(message.get(content), *keys) for message in users]

@@ -233,6 +233,31 @@ def test_answers_are_chosen_by_what_a_request_says(simulator: Any) -> None:
     assert [3] == simulator.chooser.unused()
 
 
+def _messages(*texts: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text} for text in texts]}
+
+
+PATHS_AND_BODIES: Mapping[str, Any] = {
+    "/v1/messages": _messages,
+    "/v1/chat/completions": _messages,
+    "/v1/responses": lambda *texts: {"input": [{"role": "user", "content": text} for text in texts]},
+    "/v1beta/models/m:generateContent": lambda *texts: {
+        "contents": [{"role": "user", "parts": [{"text": text}]} for text in texts]
+    },
+}
+
+
+@pytest.mark.parametrize("path", PATHS_AND_BODIES)
+def test_a_stage_is_known_by_what_it_was_asked_at_first(simulator: Any, path: str) -> None:
+    simulator.script({"match": {"said": "Port the items"}, "text": "<items>", "repeat": "always"})
+
+    def ask(*texts: str) -> int:
+        body = {"model": "m"} | PATHS_AND_BODIES[path](*texts)
+        return requests.post(simulator.url + path, json=body, timeout=10).status_code
+
+    assert [200, 400] == [ask("Port the items", "and then?"), ask("Port", "the items")]
+
+
 def test_each_model_can_have_a_pass_of_its_own(simulator: Any) -> None:
     simulator.script({"text": "1"}, {"text": "2"}, per="model")
 
