@@ -18,7 +18,7 @@ def write_durably(path: Path, text: bytes) -> None:
     temporary = f"{path}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        _write_all(descriptor, text)
+        write_all(descriptor, text)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -31,7 +31,7 @@ def write_whole(path: str, text: bytes) -> None:
     temporary = f"{path}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        _write_all(descriptor, text)
+        write_all(descriptor, text)
     finally:
         os.close(descriptor)
     os.rename(temporary, path)
@@ -51,7 +51,7 @@ class LineFile:
 
     def append(self, line: str) -> None:
         try:
-            _write_all(self._descriptor, utf8(line))
+            write_all(self._descriptor, utf8(line))
         except OSError:  # disk full, say: the next line must not begin behind half of this one
             self._cut_torn_line()
             raise
@@ -72,7 +72,7 @@ class LineFile:
         os.close(self._descriptor)
 
 
-def _write_all(descriptor: int, text: bytes) -> None:
+def write_all(descriptor: int, text: bytes) -> None:
     view = memoryview(text)
     while view:
         view = view[os.write(descriptor, view) :]

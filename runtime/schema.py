@@ -41,6 +41,11 @@ def _explain(name: str, value: Any) -> str:
     error = best_match(Draft7Validator(load_schema(name)).iter_errors(value))
     if error is None:  # the two disagree: say where to look rather than nothing
         return f"does not fit schemas/{name}.schema.json"
+    return shown(error)
+
+
+def shown(error: Any) -> str:
+    """Return what a `jsonschema` error says: where in the value, and a message of bounded length."""
     place = "/".join(str(part) for part in error.absolute_path)
     message = error.message if len(error.message) <= MESSAGE_CHARS else error.message[:MESSAGE_CHARS] + "…"
     return f"{place}: {message}" if place else message

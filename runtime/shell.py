@@ -14,14 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .environment import child_environment
+from .files import utf8
 from .world import Cancellation, Command, CommandResult, OnOutput
 
 POLL_S = 0.1  # how often output is passed on and a cancellation noticed
+FIRST_POLL_S = 0.004  # a command that writes fast is looked at more often, so that its files stay within their bounds
+BUSY_BYTES = 256 * 1024
 GRACE_S = 2.0  # between TERM and KILL
 TIMED_OUT = 124
-OUTPUT_LIMIT = 64 * 1024 * 1024  # a file that grows beyond this keeps its start and its end
-KEPT_HEAD = 16 * 1024 * 1024
-KEPT_TAIL = 1024 * 1024
+HEAD_PART = 4  # of a file that has grown beyond its limit the first quarter is kept,
+TAIL_PART = 64  # and the last 64th
 PASSED_ON = 64 * 1024  # most bytes of one file handed to `on_output` at a time
 
 
@@ -39,23 +41,29 @@ class RealShell:
 
     def run(self, command: Command, cancellation: Cancellation, on_output: OnOutput) -> CommandResult:
         started = time.monotonic()
-        timed_out = canceled = False
-        with _output(command.stdout) as stdout, _output(command.stderr) as stderr:
+        timed_out = canceled = left_behind = False
+        limit = command.output_limit
+        with _output(command.stdout, limit) as stdout, _output(command.stderr, limit) as stderr:
             try:
                 process = self._start(command, stdout.descriptor, stderr.descriptor)
             except (OSError, ValueError) as error:
-                stderr.append(f"attractor: bash could not be started: {error}\n".encode())
+                stderr.append(utf8(f"attractor: bash could not be started: {error}\n"))
                 return CommandResult(exit_code=127, timed_out=False, canceled=False, duration_ms=_since_ms(started))
             deadline = started + command.timeout_ms / 1000 if command.timeout_ms else float("inf")
             try:
                 with _exit_of(process) as wait:
-                    while not wait(min(POLL_S, max(0.0, deadline - time.monotonic()))):
+                    pause = FIRST_POLL_S
+                    while not wait(min(pause, max(0.0, deadline - time.monotonic()))):
                         canceled, timed_out = bool(cancellation.reason), time.monotonic() >= deadline
                         if canceled or timed_out:
                             _end_group(process, wait)
                             break
-                        if not _pass_on(stdout, stderr, on_output):
+                        grown = _pass_on(stdout, stderr, on_output)
+                        if not grown:
                             on_output("stdout", b"")
+                        pause = FIRST_POLL_S if grown >= BUSY_BYTES else min(POLL_S, 2 * pause)
+                if command.ends_group and not (canceled or timed_out):
+                    left_behind = _end_leftovers(process)
             except BaseException:  # a second signal: leave at once, but leave nothing running
                 _signal_group(process.pid, signal.SIGKILL)
                 process.wait()
@@ -67,19 +75,21 @@ class RealShell:
             timed_out=timed_out,
             canceled=canceled,
             duration_ms=_since_ms(started),
+            left_behind=left_behind,
         )
 
     def _start(self, command: Command, stdout: int, stderr: int) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            ["bash", "-c", command.command],
-            executable=self._bash,
-            cwd=command.folder,
-            env={**self._base, **_encoded(command.environment)},
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        )
+        with open(command.stdin or os.devnull, "rb") as stdin:
+            return subprocess.Popen(
+                ["bash", "-c", command.command],
+                executable=self._bash,
+                cwd=command.folder,
+                env={**self._base, **_encoded(command.environment)},
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
 
 
 def _find(program: str, path: str) -> str:
@@ -129,6 +139,15 @@ def _end_group(process: "subprocess.Popen[bytes]", wait: Callable[[float], bool]
     _signal_group(process.pid, signal.SIGKILL)
 
 
+def _end_leftovers(process: "subprocess.Popen[bytes]") -> bool:
+    """End what outlived its leader in the group; return whether anything did."""
+    process.wait()
+    if not _is_alive(process.pid):
+        return False
+    _end_group(process, lambda _seconds: True)
+    return True
+
+
 def _signal_group(group: int, number: int) -> bool:
     """Send a signal (0: none); return whether the group still had a process."""
     try:
@@ -157,9 +176,11 @@ def _is_alive(group: int) -> bool:
 class _Output:
     """A file that a child appends to, and how much of it has been passed on."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, limit: int) -> None:
         self.descriptor = descriptor
         self.passed = 0
+        self.grown = 0  # bytes at the last call of `news`
+        self._limit = limit
 
     def append(self, text: bytes) -> None:
         os.write(self.descriptor, text)
@@ -167,43 +188,44 @@ class _Output:
     def news(self) -> bytes:
         """Return what was written since the last call, its end only if that is much; keep the file bounded."""
         size = os.fstat(self.descriptor).st_size
+        self.grown = max(0, size - self.passed)
         if size == self.passed:
             return b""
         start = max(self.passed, size - PASSED_ON)
         text = os.pread(self.descriptor, size - start, start)
         self.passed = size
-        if size > OUTPUT_LIMIT:
+        if size > self._limit:
             self._cut(size)
         return text
 
     def _cut(self, size: int) -> None:
         """Drop the middle. What the child writes in this instant may be lost with it."""
-        tail = os.pread(self.descriptor, KEPT_TAIL, size - KEPT_TAIL)
-        os.ftruncate(self.descriptor, KEPT_HEAD)
-        dropped = size - KEPT_HEAD - KEPT_TAIL
+        head, end = self._limit // HEAD_PART, self._limit // TAIL_PART
+        tail = os.pread(self.descriptor, end, size - end)
+        os.ftruncate(self.descriptor, head)
+        dropped = size - head - end
         marker = f"\n[attractor: output too long, {dropped} bytes dropped here]\n"
         os.write(self.descriptor, marker.encode() + tail)
         self.passed = os.fstat(self.descriptor).st_size
 
 
 @contextmanager
-def _output(path: Path) -> Iterator[_Output]:
+def _output(path: Path, limit: int) -> Iterator[_Output]:
     # O_APPEND: after a cut the child goes on at the new end
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
     descriptor = os.open(path, flags, 0o644)
     try:
-        yield _Output(descriptor)
+        yield _Output(descriptor, limit)
     finally:
         os.close(descriptor)
 
 
-def _pass_on(stdout: _Output, stderr: _Output, on_output: OnOutput) -> bool:
-    """Hand on what is new; return whether anything was."""
-    news = [("stdout", stdout.news()), ("stderr", stderr.news())]
-    for stream, text in news:
+def _pass_on(stdout: _Output, stderr: _Output, on_output: OnOutput) -> int:
+    """Hand on what is new; return by how many bytes the files have grown."""
+    for stream, text in (("stdout", stdout.news()), ("stderr", stderr.news())):
         if text:
             on_output(stream, text)
-    return any(text for _, text in news)
+    return stdout.grown + stderr.grown
 
 
 def _since_ms(started: float) -> int:

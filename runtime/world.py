@@ -39,7 +39,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A shell command to run: `bash -c`, stdin empty, in its own process group."""
+    """A shell command to run: `bash -c`, in its own process group."""
 
     command: str
     folder: Path
@@ -47,6 +47,9 @@ class Command:
     timeout_ms: int  # 0 = none
     stdout: Path  # output is streamed into these files
     stderr: Path
+    stdin: Path | None = None  # what the command reads; None = nothing
+    output_limit: int = 64 * 1024 * 1024  # bytes; a file that grows beyond this keeps its start and its end
+    ends_group: bool = False  # end what the command leaves behind in its process group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,7 @@ class CommandResult:
     timed_out: bool
     canceled: bool
     duration_ms: int
+    left_behind: bool = False  # processes of its group outlived it, and were ended
 
 
 # "stdout" or "stderr", and what was written there since the last call; nothing, now and then, while a command is silent

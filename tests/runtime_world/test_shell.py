@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,16 +40,17 @@ class Ran:
 
 @pytest.fixture
 def run(tmp_path: Path):
-    def run(text: str, timeout_ms: int = 0, stop: Stop | None = None, **environment: str) -> Ran:
+    def run(text: str, timeout_ms: int = 0, stop: Stop | None = None, **more: Any) -> Ran:
         shell = RealShell(os.environ, ())
         heard: list[tuple[str, bytes]] = []
         command = Command(
             command=text,
             folder=tmp_path,
-            environment=environment,
+            environment={},
             timeout_ms=timeout_ms,
             stdout=tmp_path / "out",
             stderr=tmp_path / "err",
+            **more,
         )
         result = shell.run(command, stop or Stop(), lambda stream, data: heard.append((stream, data)) if data else None)
         return Ran(result, tmp_path, heard)
@@ -151,17 +153,55 @@ def test_a_missing_folder_is_told_in_stderr(tmp_path: Path) -> None:
     assert "nowhere" in (tmp_path / "err").read_text()
 
 
-def test_endless_output_is_kept_within_bounds_with_its_start_and_its_end(run, monkeypatch) -> None:
-    monkeypatch.setattr("attractor.runtime.shell.OUTPUT_LIMIT", 100_000)
-    monkeypatch.setattr("attractor.runtime.shell.KEPT_HEAD", 20_000)
-    monkeypatch.setattr("attractor.runtime.shell.KEPT_TAIL", 5_000)
-
-    ran = run("echo first; for i in 1 2 3; do head -c 300000 /dev/zero | tr '\\0' x; sleep 0.25; done; echo last")
+def test_endless_output_is_kept_within_bounds_with_its_start_and_its_end(run) -> None:
+    text = "echo first; for i in 1 2 3; do head -c 300000 /dev/zero | tr '\\0' x; sleep 0.25; done; echo last"
+    ran = run(text, output_limit=100_000)
 
     assert len(ran.stdout) < 130_000
     assert ran.stdout.startswith(b"first\n")
     assert ran.stdout.endswith(b"last\n")
     assert b"[attractor: output too long, " in ran.stdout
+
+
+def test_a_gigabyte_of_output_stays_within_bounds_while_it_is_written(tmp_path: Path) -> None:
+    sizes: list[int] = []
+    command = Command(
+        command="echo first; head -c 1000000000 /dev/zero; echo last",
+        folder=tmp_path,
+        environment={},
+        timeout_ms=60_000,
+        stdout=tmp_path / "out",
+        stderr=tmp_path / "err",
+        output_limit=8_000_000,
+    )
+    result = RealShell(os.environ, ()).run(
+        command, Stop(), lambda _stream, _text: sizes.append((tmp_path / "out").stat().st_size)
+    )
+
+    assert 0 == result.exit_code
+    assert max(sizes) < 200_000_000
+    text = (tmp_path / "out").read_bytes()
+    assert len(text) < 10_000_000
+    assert (True, True) == (text.startswith(b"first\n"), text.endswith(b"last\n"))
+
+
+def test_what_a_command_leaves_behind_is_ended_when_that_is_asked_for(run, tmp_path: Path) -> None:
+    started = time.monotonic()
+    ran = run("sleep 60 & echo $!", ends_group=True)
+
+    assert (0, True, False) == (ran.result.exit_code, ran.result.left_behind, ran.result.canceled)
+    assert is_gone(int(ran.stdout))
+    assert time.monotonic() - started < 5
+
+
+def test_a_command_that_leaves_nothing_behind_is_told_so(run) -> None:
+    assert not run("sleep 0.01 & wait; echo hi", ends_group=True).result.left_behind
+
+
+def test_a_command_reads_the_file_it_is_given(run, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"x" * 1_000_000)
+
+    assert b"1000000\n" == run("wc -c", stdin=tmp_path / "in").stdout
 
 
 def test_a_command_has_a_session_of_its_own(run) -> None:

@@ -1,7 +1,8 @@
 """What a tool is: a definition that the model sees, and a function that answers one call.
 
-A tool never raises for what the model or the workspace did wrong: it returns an error result that says what to do
-instead. It returns all it has to say; cutting it for the model is the dispatcher's work.
+A tool never fails the session for what the model or the workspace did wrong: it raises `Refusal`, or returns an error
+result, with a text that says what to do instead. It returns all it has to say; cutting it for the model is the
+dispatcher's work.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...outcome import Json
-from ...world import Cancellation, Shell
+from ...world import Cancellation, OnOutput, Shell
+
+
+def unheard(stream: str, text: bytes) -> None:
+    """Let output go by."""
 
 
 class Bench(NamedTuple):
@@ -22,11 +27,16 @@ class Bench(NamedTuple):
     command_default_ms: int
     command_max_ms: int
     outputs: Path  # folder for outputs that are too long for the model; made when the first one is written
+    on_output: OnOutput = unheard  # what the running `shell` call prints; nothing, now and then, while it is silent
 
 
 class Result(NamedTuple):
     text: str  # never empty
     is_error: bool = False  # the call could not be carried out; a command that fails is none
+
+
+class Refusal(Exception):
+    """A call that cannot be carried out; the text is the model's answer: what is wrong and what to do instead."""
 
 
 class Cut(NamedTuple):
