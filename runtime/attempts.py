@@ -14,15 +14,16 @@ from .context import facts_of, is_engine_key
 from .environment import StageVariables
 from .events import StageAttemptFinished, StageRetryBlocked, StageRetryScheduled, StageStarted
 from .failure import classify, signature
+from .files import folder_name
 from .meter import Deadline
 from .outcome import NO_USAGE, Dossier, FailureClass, Json, Outcome, Status
 from .plan import CodergenWork, Kind, Node, ToolWork
-from .run_dir import Ending, folder_name
+from .run_dir import Ending
 from .steps.contract import Report, Visit
 from .walk import Arrival, Stage, Walk
 from .world import Cancellation
 
-LLM_KINDS = (Kind.CODERGEN, Kind.MANAGER)
+LLM_KINDS = (Kind.CODERGEN, Kind.MANAGER, Kind.FAN_IN)
 TAIL_CHARS = 4_000
 
 
@@ -106,7 +107,7 @@ def _attempt(walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival)
     gone = not os.path.isdir(workspace)  # made anew it would be empty, and a stage might be content with that
     files = status.StatusFiles("", ())
     if not gone:
-        files = status.prepare(workspace, folder_name(node.id), node, visit, attempt)
+        files = _status_files(walk, node, visit, attempt)
     walk.world.emit(StageStarted(node.id, node.kind, visit, attempt, node.attempts, folder))
     started_s = clock.now_s()
     timeout = _stage_timeout(walk, node)
@@ -135,6 +136,15 @@ def _attempt(walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival)
         )
     )
     return Attempt(outcome, report)
+
+
+def _status_files(walk: Walk, node: Node, visit: int, attempt: int) -> status.StatusFiles:
+    """Return where the attempt may report. Branches in one folder may not meet there, so they have no fallback."""
+    workspace, branch = walk.world.workspace, walk.state.branch
+    alone = not branch or bool(workspace.branch)
+    name = node.id if alone else f"{branch.replace('/', '.')}.{node.id}"
+    files = status.prepare(workspace.folder, folder_name(name), node, visit, attempt)
+    return files if alone else files._replace(fallbacks=())
 
 
 def _unable(reason: str) -> Report:

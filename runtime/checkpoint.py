@@ -48,14 +48,22 @@ def load(folder: Path) -> Loaded:
         wrong = complaint("journal", document)
         if wrong or document["seq"] != number:
             raise CheckpointError(f"journal.ndjson:{number}: {wrong or 'is out of order'}")
-        apply_line(state, document)
+        try:
+            apply_line(state, document)
+        except KeyError:
+            branch = document["branch"]
+            raise CheckpointError(f"journal.ndjson:{number}: branch {branch!r} is of no open region") from None
+    state.elapsed_ms, state.paused_ms = state.last_clocks()  # they are the run's, whichever walk read them last
     return Loaded(state, len(lines), len(whole))
 
 
 def apply_line(state: RunState, document: dict[str, Any]) -> None:
-    """Apply a journal line to the main walk's state; what happened in a branch is summed up by its component's line."""
-    if not document.get("branch"):
-        state.apply(from_json(document))
+    """Apply a journal line to the state of the walk that it belongs to: the main one's, or that of an open branch.
+
+    Raises:
+        KeyError: the line belongs to a branch of a region that is not open.
+    """
+    state.walk_of(document.get("branch", "")).apply(from_json(document))
 
 
 def _snapshot(folder: Path) -> tuple[RunState, int]:

@@ -1,5 +1,6 @@
 """Files that an observer may read at any moment, or that must survive the power going: two ways to write them."""
 
+import hashlib
 import json
 import os
 import sys
@@ -7,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from .outcome import Json
+
+NAME_CHARS = 120  # of a folder name; longer node ids are cut and told apart by a hash
 
 
 def write_json(path: Path, value: Json) -> None:
@@ -40,6 +43,13 @@ def write_whole(path: str, text: bytes) -> None:
 def utf8(text: str) -> bytes:
     """Return the bytes of text; half a surrogate pair, which no file may hold, becomes a question mark."""
     return text.encode("utf-8", "replace")
+
+
+def folder_name(node_id: str) -> str:
+    """Return a name that every file system takes."""
+    if len(node_id) <= NAME_CHARS:
+        return node_id
+    return f"{node_id[: NAME_CHARS - 17]}-{hashlib.sha256(node_id.encode()).hexdigest()[:16]}"
 
 
 class LineFile:

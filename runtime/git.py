@@ -35,6 +35,12 @@ class Git:
         self.folder = folder
         self._environment = child_environment(inherited, PASSED, {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"})
 
+    def within(self, folder: Path) -> "Git":
+        """Return git in another folder, as the same person."""
+        other = Git(folder, {})
+        other._environment = self._environment
+        return other
+
     def run(self, *arguments: str, timeout_s: float | None = None) -> str:
         """Return what git printed, without the last line end.
 

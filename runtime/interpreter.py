@@ -2,12 +2,12 @@
 
 For each node: visit bound, attempts with back-off, status ingestion, context updates, breakers, commit and journal,
 next edge, restart or go on, and at an exit the goal gates. The parts that take a page are next door: `attempts` (one
-visit of a stage), `branches` (parallel regions), `routing`, `retry`, `breakers` (pure).
+visit of a stage), `branches` and `fan_in` (parallel regions), `routing`, `retry`, `breakers` (pure).
 """
 
 from contextlib import suppress
 
-from . import branches, breakers, routing, status
+from . import branches, breakers, fan_in, routing, status
 from .attempts import run_stage
 from .context import FAILURE_KEYS, clip, facts_of, is_engine_key
 from .events import (
@@ -55,6 +55,29 @@ def _cut_off(walk: Walk, error: OSError) -> Ending:
     return Ending("fail", reason, FailureClass.TRANSIENT_INFRA, walk.state.position.node)
 
 
+def walk_on(walk: Walk, first: Arrival) -> Ending:
+    """Walk on from where the state stands; from `first` when nothing has happened yet."""
+    at, outcome, restart_to = walk.state.position
+    if not at:
+        return go(walk, first)
+    node = walk.plan.nodes[at]
+    if outcome is None:
+        edge = next((edge for edge in node.edges if edge.to == restart_to and edge.restart is not None), None)
+        return go(walk, Arrival(restart_to, edge))
+    trip = _repeats(walk, node, outcome)  # it may have been the last thing that was written down
+    if trip is not None:
+        return walk.tripped(trip, at)
+    onward = follow(walk, node, outcome)
+    return onward if isinstance(onward, Ending) else go(walk, onward)
+
+
+def _repeats(walk: Walk, node: Node, outcome: Outcome) -> breakers.Trip | None:
+    """Return the breaker that trips because `node` has ended so too often; the state knows of this visit."""
+    signature = breakers.counted_signature(node, outcome)
+    count = walk.state.signatures.get(signature, 0)
+    return breakers.signatures(walk.plan.limits, node, signature, count, outcome)
+
+
 def go(walk: Walk, arrival: Arrival) -> Ending:
     """Walk on from `arrival` until the walk ends; a branch ends when it arrives at its join."""
     while arrival.node_id != walk.stop_at:
@@ -91,9 +114,9 @@ def _visit(walk: Walk, node: Node, visit: int, arrival: Arrival) -> Stage | Endi
         case Kind.TOOL | Kind.CODERGEN | Kind.HUMAN | Kind.MANAGER:
             return run_stage(walk, node, visit, arrival)
         case Kind.PARALLEL:
-            return branches.run_branches(walk, node, visit, go)
+            return branches.run_branches(walk, node, visit, walk_on)
         case Kind.FAN_IN:
-            return branches.join(walk, node, visit)
+            return fan_in.join(walk, node, visit, arrival)
         case Kind.START | Kind.EXIT | Kind.CONDITIONAL:
             walk.world.emit(StageStarted(node.id, node.kind, visit, 1, 1, ""))
             previous = walk.state.position.outcome
@@ -105,7 +128,7 @@ def _write_down(walk: Walk, stage: Stage) -> Ending | None:
     """Put a finished visit into workspace, journal, state and events; return the ending if a breaker trips."""
     node, outcome, state = stage.node, stage.outcome, walk.state
     signature = breakers.counted_signature(node, outcome)
-    commit, trouble = _commit(walk, node, outcome)
+    commit, trouble = (stage.commit, "") if stage.commit is not None else _commit(walk, node, outcome)
     walk.record(
         Finished(
             branch=state.branch,
@@ -127,7 +150,7 @@ def _write_down(walk: Walk, stage: Stage) -> Ending | None:
         walk.records.snapshot_if_due(state)
     if trouble:
         return Ending("fail", trouble, FailureClass.STRUCTURAL, node.id)
-    trip = breakers.signatures(walk.plan.limits, node, signature, state.signatures.get(signature, 0), outcome)
+    trip = _repeats(walk, node, outcome)
     return walk.tripped(trip, node.id) if trip is not None else None
 
 

@@ -36,12 +36,23 @@ class Finished(NamedTuple):
 
 
 class Forked(NamedTuple):
-    """A parallel node was entered; its branches walk with copies of the context."""
+    """A parallel node was entered; its branches walk with copies of the context. It opens a region of the walk."""
 
     branch: str
     node: str
     visit: int
     branches: Sequence[str]  # ids
+    commit: str  # where all of them begin; "" without git
+
+
+class Joined(NamedTuple):
+    """A branch of an open region is over, or is not needed any more. It is never walked again."""
+
+    branch: str  # of the walk that forked, not of the branch
+    node: str
+    visit: int
+    id: str  # the branch's
+    result: Mapping[str, Json]  # what `parallel.results` will hold of it
 
 
 class Restarted(NamedTuple):
@@ -63,12 +74,13 @@ class Ended(NamedTuple):
     node: str
 
 
-Entry = Begun | Finished | Forked | Restarted | Ended
+Entry = Begun | Finished | Forked | Joined | Restarted | Ended
 
 ENTRIES: Mapping[type[Entry], str] = {
     Begun: "begun",
     Finished: "finished",
     Forked: "forked",
+    Joined: "joined",
     Restarted: "restarted",
     Ended: "ended",
 }
@@ -93,6 +105,8 @@ def from_json(line: dict[str, Any]) -> Entry:
             return Begun(**fields)
         case "forked":
             return Forked(**fields)
+        case "joined":
+            return Joined(**fields)
         case "restarted":
             return Restarted(**fields)
         case "ended":

@@ -95,7 +95,7 @@ class _Run:
             raise
         finally:
             ending, commit = self._hand_over(ending)
-            self._records.finish(ending, self._state.usage, commit or self._state.commit, self._state.restarts)
+            self._records.finish(ending, self._state.spent(), commit or self._state.commit, self._state.restarts)
         return ending
 
     def _walk(self) -> Ending:

@@ -4,22 +4,20 @@
 Everything else is a snapshot, written whole or not at all.
 """
 
-import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import RLock
 from typing import NamedTuple
 
 from . import events, journal
 from .events import Event, Listener, Record, Stamp
-from .files import LineFile, utf8, write_durably, write_json, write_whole
+from .files import LineFile, folder_name, utf8, write_durably, write_json, write_whole
 from .journal import Entry, outcome_to_json, usage_to_json
 from .outcome import Json, Outcome, Usage
 from .state import RunState
 from .world import Clock
-
-NAME_CHARS = 120  # of a folder name; longer node ids are cut and told apart by a hash
 
 
 class RunDirError(Exception):
@@ -61,6 +59,7 @@ class RunDir:
         self._started_s = clock.now_s()
         self._progress = LineFile(folder / "progress.ndjson")
         self._journal = LineFile(folder / "journal.ndjson")
+        self._lock = RLock()  # branches are threads; a listener may tell something itself
         self._events = 0
         self.journal_lines = 0
         self._snapshot_due = 64
@@ -96,18 +95,20 @@ class RunDir:
 
     def emit(self, event: Event, branch: str = "") -> None:
         """Append the event to `progress.ndjson` and show it to the listeners."""
-        self._events += 1
-        record = Record(Stamp(self._clock.utc(), self._events, self.run_id, branch), event)
-        self._progress.append(events.to_line(record))
-        for listener in self._listeners:
-            listener(record)
+        with self._lock:
+            self._events += 1
+            record = Record(Stamp(self._clock.utc(), self._events, self.run_id, branch), event)
+            self._progress.append(events.to_line(record))
+            for listener in self._listeners:
+                listener(record)
 
     # what the walk leaves
 
     def append(self, entry: Entry) -> None:
         """Put the entry on disk; when this returns it survives anything."""
-        self.journal_lines += 1
-        self._journal.append_durably(journal.to_line(entry, self.journal_lines, self._clock.utc()))
+        with self._lock:
+            self.journal_lines += 1
+            self._journal.append_durably(journal.to_line(entry, self.journal_lines, self._clock.utc()))
 
     def stage_folder(self, home: str, node_id: str, visit: int, attempt: int) -> str:
         """Make the folder of one attempt and return it, relative to the run directory.
@@ -197,10 +198,3 @@ class RunDir:
     def close(self) -> None:
         self._progress.close()
         self._journal.close()
-
-
-def folder_name(node_id: str) -> str:
-    """Return a name that every file system takes."""
-    if len(node_id) <= NAME_CHARS:
-        return node_id
-    return f"{node_id[: NAME_CHARS - 17]}-{hashlib.sha256(node_id.encode()).hexdigest()[:16]}"

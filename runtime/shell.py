@@ -38,6 +38,13 @@ class RealShell:
         # Found and encoded once: a long PATH and a large environment would cost every command a tenth of its time.
         self._bash = _find("bash", base["PATH"])
         self._base = _encoded(base)
+        self._running: set[int] = set()  # process groups, of all threads
+        self._killed = False
+
+    def kill(self) -> None:
+        self._killed = True
+        for group in tuple(self._running):
+            _signal_group(group, signal.SIGKILL)
 
     def run(self, command: Command, cancellation: Cancellation, on_output: OnOutput) -> CommandResult:
         started = time.monotonic()
@@ -49,6 +56,9 @@ class RealShell:
             except (OSError, ValueError) as error:
                 stderr.append(utf8(f"attractor: bash could not be started: {error}\n"))
                 return CommandResult(exit_code=127, timed_out=False, canceled=False, duration_ms=_since_ms(started))
+            self._running.add(process.pid)
+            if self._killed:
+                _signal_group(process.pid, signal.SIGKILL)
             deadline = started + command.timeout_ms / 1000 if command.timeout_ms else float("inf")
             try:
                 with _exit_of(process) as wait:
@@ -68,6 +78,8 @@ class RealShell:
                 _signal_group(process.pid, signal.SIGKILL)
                 process.wait()
                 raise
+            finally:
+                self._running.discard(process.pid)
             exit_code = process.wait()
             _pass_on(stdout, stderr, on_output)
         return CommandResult(

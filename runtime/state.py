@@ -3,18 +3,23 @@
 `RunState` is the one value of the runtime that changes in place, and it changes in one way: `apply` an entry that is
 already in the journal. A fresh copy after each node would cost as much as the run is long (0.15 ms per node at
 20,000 nodes, growing), and a state that is by construction the sum of the journal's lines is one that a resumed run
-can trust. Each walk, the main one or a branch, owns its state; nobody else may keep a reference into it.
+can trust. Each walk, the main one or a branch, owns its state; nobody else may write it.
+
+While a region is open, the state of the walk that forked holds those of its branches: they are walked by threads of
+their own, and read by the walk only when these have ended.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .files import folder_name
 from .journal import (
     Begun,
     Ended,
     Entry,
     Finished,
     Forked,
+    Joined,
     Restarted,
     outcome_from_json,
     outcome_to_json,
@@ -31,13 +36,23 @@ class Position(NamedTuple):
     restart_to: str  # where a restart goes on; "" otherwise
 
 
+class Region(NamedTuple):
+    """A parallel node that was entered and is not over."""
+
+    node: str
+    visit: int
+    commit: str  # where its branches began
+    branches: Mapping[str, "RunState"]  # by id, in the order of the node's edges
+    results: dict[str, Mapping[str, Json]]  # of the branches that are over
+
+
 class RunState:
     """`context` and the counts may be read by anyone, and are written by `apply` alone."""
 
     # fmt: off
     __slots__ = (
-        "base", "branch", "commit", "context", "dossier", "earlier", "elapsed_ms", "ended", "home",
-        "paused_ms", "position", "restarts", "retries", "seed", "signatures", "usage", "visits", "words",
+        "base", "branch", "commit", "context", "dossier", "earlier", "elapsed_ms", "ended", "home", "paused_ms",
+        "position", "region", "restarts", "retries", "seed", "signatures", "usage", "visits", "words",
     )
     # fmt: on
 
@@ -54,7 +69,8 @@ class RunState:
         self.retries: dict[str, int] = {}  # of this pass
         self.signatures: dict[str, int] = {}  # failure signature -> visits that ended with it; survives restarts
         self.restarts = 0
-        self.usage: Usage = NO_USAGE
+        self.usage: Usage = NO_USAGE  # of what is over: without the branches of an open region
+        self.region: Region | None = None
         self.dossier: Dossier | None = None
         self.commit = ""
         self.paused_ms = 0
@@ -72,9 +88,50 @@ class RunState:
             case Ended():
                 self.ended = entry.status
             case Forked():
-                pass  # branches have states of their own; the component's `Finished` sums them up
+                self._fork(entry)
+            case Joined():
+                assert self.region is not None  # noqa: S101 - a branch joins the region that it was forked by
+                self.region.results[entry.id] = entry.result
+
+    def _fork(self, entry: Forked) -> None:
+        states = {id_: self._branch(entry, id_) for id_ in entry.branches}
+        self.region = Region(entry.node, entry.visit, entry.commit, states, {})
+
+    def _branch(self, entry: Forked, id_: str) -> "RunState":
+        """Return the state a branch begins with: a copy of the context, fresh counts."""
+        name = branch_name(self.branch, entry.node, entry.visit, id_)
+        home = [self.home] if self.home else []
+        place = ("parallel", folder_name(entry.node), str(entry.visit), folder_name(id_))
+        state = RunState(self.context, branch=name, home="/".join([*home, *place]))
+        state.commit = entry.commit
+        return state
+
+    def walk_of(self, branch: str) -> "RunState":
+        """Return the state of a branch of an open region, by its name; this one's for its own.
+
+        Raises:
+            KeyError: no open region has such a branch.
+        """
+        state = self
+        while state.branch != branch:
+            step = branch[len(state.branch) :].lstrip("/").split("/")
+            if state.region is None or [state.region.node, str(state.region.visit)] != step[:2]:
+                raise KeyError(branch)
+            state = state.region.branches[step[2]]
+        return state
+
+    def spent(self) -> Usage:
+        """Return what this walk has used, open branches included."""
+        branches = self.region.branches.values() if self.region else ()
+        return sum((branch.spent() for branch in branches), start=self.usage)
+
+    def last_clocks(self) -> tuple[int, int]:
+        """Return the last reading of elapsed and paused milliseconds, open branches included."""
+        branches = self.region.branches.values() if self.region else ()
+        return max((self.elapsed_ms, self.paused_ms), *(branch.last_clocks() for branch in branches), (0, 0))
 
     def _finish(self, entry: Finished) -> None:
+        self.region = None
         self.position = Position(entry.node, entry.outcome, "")
         self.visits[entry.node] = entry.visit
         self.words.pop(entry.node, None)
@@ -124,12 +181,13 @@ class RunState:
             "paused_ms": self.paused_ms,
             "elapsed_ms": self.elapsed_ms,
             "ended": self.ended,
+            "region": self.region and _region_to_json(self.region),
         }
 
     @staticmethod
-    def from_json(written: Mapping[str, Any]) -> "RunState":
-        """The opposite of `to_json`."""
-        state = RunState(written["seed"], home=written["base"])
+    def from_json(written: Mapping[str, Any], branch: str = "") -> "RunState":
+        """The opposite of `to_json`; a state does not say which branch it is of."""
+        state = RunState(written["seed"], branch, written["base"])
         state.home = written["home"]
         outcome = written["outcome"] and outcome_from_json(written["outcome"])
         state.position = Position(written["node"], outcome, written["restart_to"])
@@ -140,7 +198,27 @@ class RunState:
         state.dossier = written["dossier"] and Dossier(**written["dossier"])
         state.commit, state.ended = written["commit"], written["ended"]
         state.paused_ms, state.elapsed_ms = written["paused_ms"], written["elapsed_ms"]
+        state.region = written["region"] and _region_from_json(written["region"], branch)
         return state
+
+
+def _region_to_json(region: Region) -> dict[str, Json]:
+    branches = {id_: state.to_json() for id_, state in region.branches.items()}
+    return region._asdict() | {"branches": branches}
+
+
+def _region_from_json(written: Mapping[str, Any], branch: str) -> Region:
+    node, visit = written["node"], written["visit"]
+    branches = {
+        id_: RunState.from_json(state, branch_name(branch, node, visit, id_))
+        for id_, state in written["branches"].items()
+    }
+    return Region(node, visit, written["commit"], branches, written["results"])
+
+
+def branch_name(parent: str, node: str, visit: int, id_: str) -> str:
+    """Return the name of a branch: COMPONENT/VISIT/TARGET below that of the walk that forked."""
+    return "/".join([*([parent] if parent else []), node, str(visit), id_])
 
 
 def fresh_context(state: RunState, persist_keys: Sequence[str], from_node: str) -> dict[str, Json]:

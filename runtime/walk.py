@@ -67,3 +67,4 @@ class Stage(NamedTuple):
     facts: Mapping[str, Json]  # engine keys that the step knows
     dossier: Dossier | None  # what the next stages have to know of a failure
     started_s: float
+    commit: str | None = None  # that holds its work already; None: it is still to be made

@@ -4,11 +4,15 @@ In a worktree the user's checkout, index and branches are never touched: the run
 its own HEAD, and shares only the object store.
 """
 
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
 
 from .git import Git, GitError, excluding_pathspecs, holds_repository
+from .merging import fast_forward, merge_all, touched
 from .plan import WorkspaceSettings
 
 STATUS_FOLDER = ".attractor/status"  # where stages write their status files; never committed
@@ -37,23 +41,61 @@ class FolderWorkspace:
     def finish(self, message: str) -> str:  # noqa: ARG002
         return ""
 
+    def save(self, message: str) -> str:  # noqa: ARG002
+        return ""
+
+    def seal(self, message: str) -> str:  # noqa: ARG002
+        return ""
+
+    def branch_off(self, name: str, folder: Path, commit: str) -> "FolderWorkspace":  # noqa: ARG002 - shared
+        return self
+
+    def changed_since(self, commit: str) -> Sequence[str]:  # noqa: ARG002
+        return ()
+
+    def drop(self, folder: Path) -> None:
+        pass
+
+    def take(self, commit: str) -> None:
+        pass
+
+    def merge(self, heads: Mapping[str, str], message: str) -> Mapping[str, Sequence[str]]:  # noqa: ARG002
+        return {}
+
+
+class Family(NamedTuple):
+    """What the worktrees of one run share."""
+
+    refs: Path  # the repository's branches, as files
+    nest: str  # of the branches of parallel regions; beside the run's own branch, which as a ref is no folder
+    lock: Lock  # held while a worktree comes or goes
+
 
 class WorktreeWorkspace:
     """A git worktree in the run directory; `folder` is the sub-folder of it that run.yaml's `repo` names."""
 
     def __init__(
-        self, *, git: Git, folder: Path, branch: str, base_sha: str, ref: Path, settings: WorkspaceSettings, warn: Warn
+        self,
+        *,
+        git: Git,
+        folder: Path,
+        branch: str,
+        base_sha: str,
+        family: Family,
+        settings: WorkspaceSettings,
+        warn: Warn,
     ) -> None:
         self.folder = folder
         self.branch = branch
         self.base_sha = base_sha
         self._git = git
-        self._ref = ref
+        self._ref = family.refs / branch
         self._settings = settings
         self._warn = warn
         self._private = Path((git.folder / ".git").read_text().removeprefix("gitdir:").strip())
-        prefix = "" if folder == git.folder else f"{folder.relative_to(git.folder).as_posix()}/"
-        self._excluded = excluding_pathspecs(prefix + STATUS_FOLDER, settings.checkpoint_exclude)
+        self._prefix = "" if folder == git.folder else f"{folder.relative_to(git.folder).as_posix()}/"
+        self._excluded = excluding_pathspecs(self._prefix + STATUS_FOLDER, settings.checkpoint_exclude)
+        self._family = family
 
     def commit(self, message: str) -> str:
         """Record the worktree's state, also when nothing changed.
@@ -81,18 +123,72 @@ class WorktreeWorkspace:
                 self._warn(f"branch {self.branch} was not pushed to {remote!r}: {error}")
         return commit
 
-    def _commit(self, message: str) -> str:
+    def save(self, message: str) -> str:
+        return self._commit(message)
+
+    def seal(self, message: str) -> str:
+        return self._head() if self._settings.commit_per_node else self._commit(message)
+
+    def branch_off(self, name: str, folder: Path, commit: str) -> "WorktreeWorkspace":
+        branch = f"{self._family.nest}/{name}"
+        with self._family.lock:
+            self._take_away(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._git.run("worktree", "add", "--force", "--quiet", "--no-track", "-B", branch, str(folder), commit)
+        inside = folder / self._prefix if self._prefix else folder
+        inside.mkdir(parents=True, exist_ok=True)
+        return WorktreeWorkspace(
+            git=self._git.within(folder),
+            folder=inside,
+            branch=branch,
+            base_sha=self.base_sha,
+            family=self._family,
+            settings=self._settings,
+            warn=self._warn,
+        )
+
+    def changed_since(self, commit: str) -> Sequence[str]:
+        return touched(self._git, commit, "HEAD")
+
+    def drop(self, folder: Path) -> None:
+        with self._family.lock:
+            self._take_away(folder)
+
+    def take(self, commit: str) -> None:
+        self._settle()
+        fast_forward(self._git, commit)
+
+    def merge(self, heads: Mapping[str, str], message: str) -> Mapping[str, Sequence[str]]:
+        self._settle()
+        return merge_all(self._git, heads, message)
+
+    def _take_away(self, folder: Path) -> None:
+        """Remove a worktree, also one that is only half there."""
+        if folder.exists():
+            try:
+                self._git.run("worktree", "remove", "--force", "--force", str(folder))
+            except GitError:  # git does not know it: it died while it made it
+                shutil.rmtree(folder)
+                self._git.run("worktree", "prune")
+
+    def _settle(self) -> None:
         self._return_to_branch()
         self._await_index()
+
+    def _head(self) -> str:
+        try:
+            return self._ref.read_text().strip()
+        except OSError:  # refs are not files everywhere
+            return self._git.run("rev-parse", f"refs/heads/{self.branch}")
+
+    def _commit(self, message: str) -> str:
+        self._settle()
         try:
             self._git.run("add", "--all", "--ignore-errors", "--", ":(top)", *self._excluded)
         except GitError as error:  # a nested repository without a commit, an unreadable file
             self._warn(f"not everything could be committed: {error}")
         self._git.run("commit", "--quiet", "--allow-empty", "-m", message)
-        try:
-            return self._ref.read_text().strip()
-        except OSError:  # refs are not files everywhere
-            return self._git.run("rev-parse", "HEAD")
+        return self._head()
 
     def _return_to_branch(self) -> None:
         """Put HEAD back on the run's branch if a stage moved it; files and index stay as they are."""
@@ -160,9 +256,10 @@ def _open(
     inside = Git(worktree, inherited)
     if inside.lacks_identity():
         inside.use_fallback_identity()
-    ref = (repo / common / "refs/heads" / branch).resolve()
+    refs = (repo / common / "refs/heads").resolve()
+    family = Family(refs, f"{settings.branch_prefix}/parallel/{run_id}", Lock())
     return WorktreeWorkspace(
-        git=inside, folder=folder, branch=branch, base_sha=base_sha, ref=ref, settings=settings, warn=warn
+        git=inside, folder=folder, branch=branch, base_sha=base_sha, family=family, settings=settings, warn=warn
     )
 
 

@@ -75,6 +75,10 @@ class Shell(Protocol):
         """
         ...
 
+    def kill(self) -> None:
+        """KILL every command that runs, in whatever thread, and each that is still to be started."""
+        ...
+
 
 class Workspace(Protocol):
     """Where stages work: a git worktree with a commit per node, or a plain folder."""
@@ -93,7 +97,42 @@ class Workspace(Protocol):
         ...
 
     def commit(self, message: str) -> str:
-        """Record the folder's state; return the commit, or "" without git."""
+        """Record the folder's state after a node; return the commit, or "" without git or when none is wanted."""
+        ...
+
+    # What follows is for parallel regions. Without git it does nothing, and every branch works in the one folder.
+    # Whatever git refuses is raised as a GitError.
+
+    def save(self, message: str) -> str:
+        """Record the folder's state in any case; return the commit."""
+        ...
+
+    def seal(self, message: str) -> str:
+        """Record what no node's commit has; return the last commit."""
+        ...
+
+    def branch_off(self, name: str, folder: Path, commit: str) -> "Workspace":
+        """Return a worktree of its own, made anew in `folder`, on a branch that begins or goes on at `commit`."""
+        ...
+
+    def changed_since(self, commit: str) -> Sequence[str]:
+        """Return the files that differ between `commit` and the last one."""
+        ...
+
+    def drop(self, folder: Path) -> None:
+        """Take away the worktree of a branch; its commits and its branch stay."""
+        ...
+
+    def take(self, commit: str) -> None:
+        """Go forward to the commit of a branch that began where this workspace stands."""
+        ...
+
+    def merge(self, heads: Mapping[str, str], message: str) -> Mapping[str, Sequence[str]]:
+        """Merge the branches' commits, by id, in order; nothing is merged if any conflicts.
+
+        Returns:
+            The files in conflict, by id of the branch that could not be merged after those before it.
+        """
         ...
 
 

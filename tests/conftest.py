@@ -54,16 +54,15 @@ def complaints_about(run: Path) -> list[str]:
             found += _judge(schema, document, f"{name}:{number}")
             if document["seq"] != number:
                 found.append(f"{name}:{number}: seq is {document['seq']}")
-    worktree = run / "worktree"
     for name, schema in DOCUMENTS.items():
         for path in run.rglob(name):
-            if worktree not in path.parents:
+            if "worktree" not in path.relative_to(run).parts:
                 found += _judge(schema, json.loads(path.read_text(encoding="utf-8")), str(path.relative_to(run)))
     for path in run.rglob("stages/**/events.ndjson"):
-        if worktree not in path.parents:
+        if "worktree" not in path.relative_to(run).parts:
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
                 found += _judge("session_event", json.loads(line), f"{path.relative_to(run)}:{number}")
-    found += [f"left over: {path.relative_to(run)}" for path in run.rglob("*.tmp") if worktree not in path.parents]
+    found += [f"left over: {path.relative_to(run)}" for path in run.rglob("*.tmp") if "worktree" not in path.parts]
     events = [json.loads(line)["event"] for line in (run / "progress.ndjson").read_text().splitlines()]
     ends = [event for event in events if event in ("run_completed", "run_failed", "run_canceled")]
     if len(ends) != 1 or events[-1] != ends[0]:

@@ -9,7 +9,7 @@ from attractor.runtime.steps.contract import Report
 
 T = 'shape=parallelogram, tool_command="true"'
 REGION = """
-    fan [shape=component]; join [shape=tripleoctagon{join}]; after [{T}]
+    fan [shape=component, max_parallel=1]; join [shape=tripleoctagon{join}]; after [{T}]
     left [{T}]; left2 [{T}]; right [{T}]
     start -> fan; fan -> left; fan -> right; left -> left2 -> join; right -> join
     join -> after -> done
@@ -46,21 +46,32 @@ def test_the_results_reach_the_context_whole(play: Any) -> None:
             "id": "left",
             "outcome": "success",
             "last_node": "left2",
-            "head_sha": "",
             "failure_class": "",
             "failure_reason": "",
             "notes": "",
+            "response": "",
             "context": {"color": "red"},
+            "artifacts": {
+                "left": "parallel/fan/1/left/stages/left",
+                "left2": "parallel/fan/1/left/stages/left2",
+            },
+            "git_branch": "",
+            "head_sha": "",
+            "files": [],
         },
         {
             "id": "right",
             "outcome": "fail",
             "last_node": "right",
-            "head_sha": "",
             "failure_class": "transient_infra",
             "failure_reason": "'right' failed: http 503",
             "notes": "",
+            "response": "",
             "context": {},
+            "artifacts": {"right": "parallel/fan/1/right/stages/right"},
+            "git_branch": "",
+            "head_sha": "",
+            "files": [],
         },
     ] == played.walk.state.context["parallel.results"]
 
@@ -135,7 +146,7 @@ def test_the_join_hands_on_what_the_merged_branches_wrote(play: Any, merge: str,
 
 def test_branches_have_breakers_of_their_own(play: Any) -> None:
     played = play(
-        f"""fan [shape=component]; join [shape=tripleoctagon]; left [{T}]; mend [{T}]; right [{T}]
+        f"""fan [shape=component, max_parallel=1]; join [shape=tripleoctagon]; left [{T}]; mend [{T}]; right [{T}]
         start -> fan; fan -> left; fan -> right; right -> join; mend -> left; join -> done
         left -> join [condition="outcome=success"]; left -> mend [condition="outcome=fail"]""",
         {"left": "fail::broken"},
@@ -148,7 +159,7 @@ def test_branches_have_breakers_of_their_own(play: Any) -> None:
 
 def test_a_branchs_failure_is_caught_inside_it(play: Any) -> None:
     played = play(
-        f"""fan [shape=component]; join [shape=tripleoctagon]
+        f"""fan [shape=component, max_parallel=1]; join [shape=tripleoctagon]
         a [{T}]; b [{T}]; check [shape=diamond]; fix [{T}]; right [{T}]
         start -> fan; fan -> a; fan -> right; right -> join
         a -> b -> check; check -> join [condition="outcome=success"]; check -> fix [condition="outcome=fail"]
@@ -206,24 +217,29 @@ def test_usage_of_branches_counts_once(play: Any) -> None:
 
 def test_regions_nest(play: Any) -> None:
     played = play(
-        f"""outer [shape=component]; inner [shape=component]; j1 [shape=tripleoctagon]; j2 [shape=tripleoctagon]
+        f"""outer [shape=component, max_parallel=1]; inner [shape=component]
+        j1 [shape=tripleoctagon]; j2 [shape=tripleoctagon]
         a [{T}]; b [{T}]; c [{T}]
         start -> outer; outer -> inner; outer -> c; inner -> a; inner -> b; a -> j1; b -> j1; j1 -> j2; c -> j2
         j2 -> done""",
         {"b": "fail::x"},
     )
 
-    assert ["start", "a", "b", "inner", "j1", "c", "outer", "j2", "done"] == played.trail
+    assert ["start", {"a", "b"}, "inner", "j1", "c", "outer", "j2", "done"] == [
+        played.trail[0], set(played.trail[1:3]), *played.trail[3:]
+    ]  # fmt: skip
     inner = next(event for event in played.events() if event.get("node_id") == "a")
     assert "outer/1/inner/inner/1/a" == inner["in_branch"]
 
 
 def test_a_stop_inside_a_branch_stops_the_run(play: Any) -> None:
+    worlds: list[Any] = []
+
     def interrupted(visit: Any, world: Any) -> Report:
-        world.cancellation.reason = "stopped by signal SIGINT"
+        worlds[0].cancellation.reason = "stopped by signal SIGINT"
         return Report(Outcome.failed("exit code 130", FailureClass.DETERMINISTIC))
 
-    played = play(region(), {"left": interrupted})
+    played = play(region(), {"left": interrupted}, prepare=worlds.append)
 
     assert ["start"] == played.trail
     assert ("canceled", "stopped by signal SIGINT") == played.ending[:2]
