@@ -20,10 +20,12 @@ from attractor.compiler.settings import Settings, fails, load, settle
 
 from .disk import Bash, Disk, Overlay, save, write_bytes
 from .main import ExitCode
+from .run_file import RUN_NAMES, NoRunFile, is_graph, run_file
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("files", nargs="+", metavar="FILE", help="run.yaml; with --check several, and .dot files")
+    files = "run.yaml or its folder, default: the one here; with --check also several, and .dot files"
+    parser.add_argument("files", nargs="*", metavar="FILE", help=files)
     parser.add_argument("-o", "--output", metavar="PLAN", help="default: NAME.plan.json beside run.yaml; `-`: stdout")
     parser.add_argument("--check", action="store_true", help="only check, write nothing")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of diagnostics; default: text")
@@ -55,7 +57,11 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
 
 
 def _run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
-    problem = _misuse(arguments)
+    try:
+        arguments.files = [run_file(path) for path in arguments.files or [None]]
+        problem = _misuse(arguments)
+    except NoRunFile as error:
+        problem = str(error)
     if problem:
         stderr.write(f"attractor compile: {problem}\n")
         return ExitCode.USAGE
@@ -86,13 +92,7 @@ def _misuse(arguments: argparse.Namespace) -> str:
     return ""
 
 
-def is_graph(path: str) -> bool:
-    return path.endswith((".dot", ".gv"))
-
-
 # What is compiled
-
-_RUN_NAMES = ("run.yaml", "run.yml", "run.json")
 
 
 def requests_for(paths: Sequence[str], graph: str | None, overrides: Sequence[str], files: Files) -> list[Request]:
@@ -122,7 +122,7 @@ def _run_candidates(paths: Sequence[str], files: Files) -> list[str]:
     given = [path for path in paths if not is_graph(path)]
     folders = dict.fromkeys(os.path.dirname(path) for path in graphs)
     return given + [
-        os.path.join(folder, name) for folder in folders for name in files.names(folder) if name in _RUN_NAMES
+        os.path.join(folder, name) for folder in folders for name in files.names(folder) if name in RUN_NAMES
     ]
 
 

@@ -15,6 +15,7 @@ from .compile import add_inputs, check, report, requests_for
 from .disk import Disk, save, write_bytes
 from .main import ExitCode
 from .plan_file import add_allow_edited, open_plan
+from .run_file import NoRunFile, run_file
 
 _NO_GRAPHVIZ = """attractor graph: drawing needs Graphviz, and there is no `dot` on the PATH
 install the package graphviz (apt install graphviz, brew install graphviz), or ask for -o FILE.dot
@@ -23,7 +24,8 @@ FORMATS = ("svg", "png", "pdf", "dot")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a plan.json, a run.yaml or a .dot file")
+    parser.add_argument("file", nargs="?", metavar="FILE",
+                        help="a plan.json, a run.yaml or a .dot file; default: the run.yaml here")  # fmt: skip
     parser.add_argument("-o", "--output", metavar="OUTPUT", default="-", help="default: DOT to stdout")
     parser.add_argument("--run", metavar="DIR", help="colour the nodes as the run in this run directory left them")
     add_inputs(parser)
@@ -31,6 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
+    try:
+        arguments.file = run_file(arguments.file)
+    except NoRunFile as error:
+        stderr.write(f"attractor graph: {error}\n")
+        return ExitCode.USAGE
     form = "dot" if arguments.output == "-" else arguments.output.rpartition(".")[2].lower()
     if form not in FORMATS:
         stderr.write(

@@ -30,6 +30,7 @@ class Command(NamedTuple):
 
 
 COMMANDS: dict[str, Command] = {
+    "init": Command("init", "begin a pipeline: a small one that works"),
     "compile": Command("compile", "check run.yaml and its graph, and write plan.json"),
     "exec": Command("exec", "run a plan"),
     "run": Command("run", "compile, then exec, in one step"),

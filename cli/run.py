@@ -16,15 +16,24 @@ from .compile import add_inputs, check, report
 from .disk import Disk
 from .exec import Loaded, Refused, add_run_options, execute
 from .main import ExitCode
+from .run_file import NoRunFile, is_graph, run_file
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN.yaml", help="what to compile and run")
+    parser.add_argument("run", nargs="?", metavar="RUN.yaml", help="what to compile and run; default: the one here")
     add_inputs(parser)
     add_run_options(parser)
 
 
 def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
+    try:
+        arguments.run = run_file(arguments.run)
+    except NoRunFile as error:
+        stderr.write(f"attractor run: {error}\n")
+        return ExitCode.USAGE
+    if is_graph(arguments.run):
+        stderr.write(f"attractor run: a run needs a run.yaml that names {arguments.run}; `attractor init` writes one\n")
+        return ExitCode.USAGE
     checked = check(Request(arguments.run, arguments.graph, arguments.overrides), Disk())
     if report([checked], "text", stdout, stderr, quiet=True) != ExitCode.OK:
         return ExitCode.USAGE
