@@ -40,8 +40,8 @@ test: lint types  ## lint, types and all fast tests
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not external"
 
 test-external: setup-dev  ## tests against programs of others, which it installs into build/external
-	@PYTHON=$(BIN)/python .ci/claude build/external
-	@ATTRACTOR_CLAUDE=$(CURDIR)/build/external/node_modules/.bin/claude $(BIN)/python -m pytest -q -m external tests/external
+	@PYTHON=$(BIN)/python .ci/agents build/external
+	@ATTRACTOR_AGENTS=$(CURDIR)/build/external/node_modules/.bin $(BIN)/python -m pytest -q -m external tests/external
 
 lint: setup-dev  ## ruff: rules and format
 	@$(BIN)/ruff check .

@@ -190,6 +190,7 @@ def _visit(
         previous_node=state.position.node,
         dossier=state.dossier,
         environment=variables.as_environment(),
+        status_files=files,
         fidelity=(edge.fidelity if edge else None) or node.fidelity,
         thread=(edge.thread if edge else None) or node.thread,
     )

@@ -38,6 +38,11 @@ class StatusFiles(NamedTuple):
     primary: str
     fallbacks: Sequence[str]  # those that did not exist when the attempt began
 
+    @property
+    def reported(self) -> bool:
+        """Whether a file of the attempt's is there, whatever it says."""
+        return any(os.path.lexists(path) for path in (self.primary, *self.fallbacks))
+
 
 class Ingested(NamedTuple):
     outcome: Outcome

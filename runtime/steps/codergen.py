@@ -20,6 +20,10 @@ def run(visit: Visit, world: World) -> Report:
     if provider.backend == "scripted":
         turn = Scenario(provider.script or {}).turn(visit.node.id, visit.overall, visit.attempt)
         return scripted.play_agent(visit, world, turn, "scripted")
+    if provider.backend == "cli":
+        from . import cli_agent
+
+        return cli_agent.run(visit, world, work)
     from . import one_shot  # brings the HTTP client along, which costs more than a short run
 
     return one_shot.run(visit, world, work)
@@ -43,11 +47,10 @@ def _unsupported(plan: Plan, node: Node) -> Iterator[str]:
     if backend == "scripted":
         return
     only = f"provider {first.provider!r}: this build runs LLM stages only with `backend: scripted` or under --simulate"
-    if backend == "cli":
-        yield f"{only}, or with `backend: api` and agent_mode=one_shot; {node.id!r} has backend {backend}"
-    elif work.mode != "one_shot":
+    if backend == "api" and work.mode != "one_shot":
         yield f"{only}, or with agent_mode=one_shot; {node.id!r} has agent_mode={work.mode}"
     for target in targets:
-        if backend == "api" and plan.providers[target.provider].backend != "api":
+        other = plan.providers[target.provider].backend
+        if other != backend:
             whom = f"provider {target.provider!r}"
-            yield f"{whom}: this build fails over only to `backend: api`; {node.id!r} may go to it"
+            yield f"{whom}: no failover from backend {backend} to backend {other}; {node.id!r} may go to it"

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..outcome import NO_USAGE, Dossier, Json, Outcome, Usage
 from ..plan import Node, Plan
+from ..status import StatusFiles
 from ..world import World
 
 
@@ -41,6 +42,7 @@ class Visit(NamedTuple):
     previous_node: str
     dossier: Dossier | None  # the failure that this stage follows, until a working stage succeeds
     environment: Mapping[str, str]  # for every child process, beside the allow-list: ATTRACTOR_STATUS_PATH, …
+    status_files: StatusFiles  # where a child may report
     fidelity: str  # the node's, or that of the edge it was entered by
     thread: str
 

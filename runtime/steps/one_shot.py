@@ -72,7 +72,7 @@ def _ask(visit: Visit, world: World, work: CodergenWork, prompt: str, log: Sessi
     try:
         talk = Conversation(visit.plan, work.llm.chain, asker, world, files, place=_last_place(visit, work))
     except LlmError as error:
-        return Said(_failed(error))
+        return Said(failed(error))
     with talk:
         files.hide = talk.hide
         text = ""
@@ -82,11 +82,11 @@ def _ask(visit: Visit, world: World, work: CodergenWork, prompt: str, log: Sessi
             log.add("ASSISTANT_TEXT_END", {"text": text, "tool_call_count": len(response.calls)})
             outcome = _outcome(response)
         except LlmError as error:
-            outcome = _failed(error)
+            outcome = failed(error)
         return Said(outcome, text, talk.place, talk.usage, tuple(talk.attempts))
 
 
-def _failed(error: LlmError) -> Outcome:
+def failed(error: LlmError) -> Outcome:
     """Return the failure that a call's error is; what differs from time to time is not part of its signature."""
     signature = " ".join(part for part in (error.kind, error.provider, error.model, error.code) if part)
     return Outcome.failed(error.message, error.failure_class, failure_signature=signature)

@@ -11,12 +11,13 @@ import pytest
 
 from attractor.runtime.simulator.server import Simulator
 
-CLAUDE = os.environ.get("ATTRACTOR_CLAUDE", "")
+AGENTS = os.environ.get("ATTRACTOR_AGENTS", "")
+CLAUDE = f"{AGENTS}/claude"
 KEY = "sk-ant-canary-0815"
 SIGNATURE = "c2lnbmVk"
 pytestmark = [
     pytest.mark.external,
-    pytest.mark.skipif(not CLAUDE, reason="`make test-external` installs the program"),
+    pytest.mark.skipif(not AGENTS, reason="`make test-external` installs the program"),
 ]
 
 

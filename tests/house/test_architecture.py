@@ -33,7 +33,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("routing", "retry", "breakers", "status", "meter", "checkpoint", "run_dir", "session_log", "git", "people",
          "joins", "merging"),
         ("llm", "simulator"),
-        ("agent",),
+        ("agent", "cli_agents"),
         ("walk", "crew", "steps"),
         ("attempts", "branches", "fan_in", "interpreter"),
         ("workspace", "shell", "real_world", "setup", "console", "live_console"),
