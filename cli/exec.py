@@ -15,12 +15,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from attractor.runtime.console import JsonView, Lines, PlainView, QuietView, one_line
 from attractor.runtime.events import Listener
 from attractor.runtime.launch import Launch, Result, launch
-from attractor.runtime.plan import Plan
+from attractor.runtime.plan import ManagerWork, Plan
 from attractor.runtime.read_plan import PlanError, read_plan, stale_sources
 from attractor.runtime.run_dir import RunDirError
 from attractor.runtime.schema import complaint
@@ -177,13 +177,25 @@ def _scenario(path: str | None, plan: Plan, stderr: TextIO) -> Scenario | None:
     scenario = read_scenario_file(path, stderr)
     if scenario is None:
         raise Refused(f"{path} is not a scenario; see `attractor schema scenario`")
+    known = _node_ids(plan)
     for node_id in scenario.node_ids:
-        if node_id not in plan.nodes:
+        if node_id not in known:
             from attractor.compiler.suggest import did_you_mean
 
-            hint = did_you_mean(node_id, plan.nodes)
+            hint = did_you_mean(node_id, known)
             raise Refused(f"{path} names node {node_id!r}, which the plan does not have" + (hint and f"; {hint}"))
     return scenario
+
+
+def _node_ids(plan: Plan) -> list[str]:
+    """Return the nodes that a scenario may name: the plan's, and those of its child pipelines."""
+    ids = list(plan.nodes)
+    children: list[Any] = [node.work.child for node in plan.nodes.values() if isinstance(node.work, ManagerWork)]
+    while children:
+        nodes = (children.pop() or {}).get("nodes", ())
+        ids += [node["id"] for node in nodes]
+        children += [node["child"] for node in nodes if "child" in node]
+    return ids
 
 
 def _check_scripts(plan: Plan) -> None:

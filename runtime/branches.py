@@ -122,13 +122,12 @@ class _Open:
         try:
             self._decide()
             while self._fill():
-                self._take(*self._crew.next())
-                self._decide()
+                ended = self._crew.next()
+                if ended is not None:
+                    self._take(*ended)
+                    self._decide()
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):  # the second signal: at once
-                self._outer.world.shell.kill()
-            self._recall(f"stopped by {type(error).__name__}")
-            self._crew.wait()
+            self._crew.abandon(error, self._outer.world.shell, self._recalls.values())
             raise
         if self._ending is not None:
             return self._ending

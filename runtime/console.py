@@ -110,6 +110,10 @@ WayEvent = (
     | e.BranchProgressed
     | e.BranchFinished
     | e.FanInFinished
+    | e.ChildStarted
+    | e.ChildProgressed
+    | e.ChildFinished
+    | e.ManagerCycled
 )
 RunEvent = (
     e.RunStarted
@@ -184,6 +188,14 @@ def _way(event: WayEvent) -> str:
             return f"branch {event.branch_id} ended in {event.status}" + (f": {event.reason}" if event.reason else "")
         case e.FanInFinished():
             return f"joined: best is {event.best_id or 'none'} ({event.best_outcome})"
+        case e.ChildStarted():
+            return f"child pipeline {event.name!r} begins in {event.folder}"
+        case e.ChildProgressed():
+            return f"child: {event.stage} {event.status}"
+        case e.ChildFinished():
+            return f"child pipeline ended in {event.status}: {event.reason}"
+        case e.ManagerCycled():
+            return f"look {event.cycle}: {event.child_status}" + (f", told {event.said!r}" if event.said else "")
 
 
 def _talk(event: TalkEvent) -> str:

@@ -28,6 +28,10 @@ ENGINE_KEYS = frozenset(
         "parallel.fan_in.best_id",
         "parallel.fan_in.best_outcome",
         "parallel.fan_in.best_head_sha",
+        "stack.child.status",
+        "stack.child.outcome",
+        "stack.child.node",
+        "stack.child.folder",
         "loop_restart.iteration",
         "loop_restart.from_node",
     }

@@ -1,11 +1,11 @@
 """Walks that go on at the same time, each in a thread of its own, watched by the walk that started them."""
 
-from collections.abc import Callable
-from queue import SimpleQueue
+from collections.abc import Callable, Iterable
+from queue import Empty, SimpleQueue
 from threading import Thread
 
 from .run_dir import Ending
-from .world import Cancellation
+from .world import Cancellation, Shell
 
 SLICE_S = 0.05  # how soon a wait notices that its walk was recalled
 
@@ -55,16 +55,23 @@ class Crew:
         self._running[name] = thread
         thread.start()
 
-    def next(self) -> tuple[str, Ending]:
-        """Wait for the next that ends; return its name and how it ended."""
-        name, brought = self._ended.get()
+    def next(self, timeout_s: float | None = None) -> tuple[str, Ending] | None:
+        """Wait for the next that ends; return its name and how it ended, or None when the time is over."""
+        try:
+            name, brought = self._ended.get(timeout=timeout_s)
+        except Empty:
+            return None
         self._running.pop(name).join()
         if isinstance(brought, BaseException):
             raise brought
         return name, brought
 
-    def wait(self) -> None:
-        """Wait until nobody is left, whatever they bring."""
+    def abandon(self, error: BaseException, shell: Shell, recalls: Iterable[Recall]) -> None:
+        """Bring everybody home after an error, at once after the second signal; return when nobody is left."""
+        if isinstance(error, KeyboardInterrupt):
+            shell.kill()
+        for recall in recalls:
+            recall.stop(f"stopped by {type(error).__name__}")
         for thread in self._running.values():
             thread.join()
         self._running.clear()

@@ -311,6 +311,48 @@ class FanInFinished(NamedTuple):
     losers: Sequence[str]
 
 
+class ChildStarted(NamedTuple):
+    """A manager started its child pipeline, which has a run directory of its own."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    name: str
+    folder: str
+
+
+class ChildProgressed(NamedTuple):
+    """A stage of a child pipeline finished."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    stage: str
+    status: str
+
+
+class ChildFinished(NamedTuple):
+    """A child pipeline ended."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    status: str
+    reason: str
+
+
+class ManagerCycled(NamedTuple):
+    """A manager looked at its child."""
+
+    node_id: str
+    visit: int
+    attempt: int
+    cycle: int
+    child_status: str
+    stage: str
+    said: str
+
+
 class ContextKeyRefused(NamedTuple):
     """A stage tried to write a key that belongs to the engine; the key was left alone."""
 
@@ -397,6 +439,10 @@ Event = (
     | BranchProgressed
     | BranchFinished
     | FanInFinished
+    | ChildStarted
+    | ChildProgressed
+    | ChildFinished
+    | ManagerCycled
     | ContextKeyRefused
     | StallDetected
     | Warned
@@ -433,6 +479,10 @@ EVENTS: Mapping[type[Event], str] = {
     BranchProgressed: "branch_progress",
     BranchFinished: "branch_finished",
     FanInFinished: "fan_in_finished",
+    ChildStarted: "child_started",
+    ChildProgressed: "child_progress",
+    ChildFinished: "child_finished",
+    ManagerCycled: "manager_cycle",
     ContextKeyRefused: "context_key_refused",
     StallDetected: "stall_detected",
     Warned: "warning",
@@ -457,9 +507,11 @@ FIELDS: Mapping[str, str] = {
     "branch_id": "Which of the component's branches: its first node.",
     "breaker": "The bound that was reached.",
     "candidates": "What was looked at, in order: to, kind, when (the condition), verdict.",
+    "child_status": "waiting, running or done.",
     "command": "A shell command.",
     "commit": "The commit that holds the state; empty without one.",
     "cost_usd": "What it cost; null when a price is not known.",
+    "cycle": "How often the manager has looked, from 1.",
     "delay_ms": "How long is waited first.",
     "digest": "The plan's digest.",
     "duration_ms": "How long it took.",
@@ -498,6 +550,7 @@ FIELDS: Mapping[str, str] = {
     "provider": "The provider that was asked.",
     "question": "Its id, also the name of its files.",
     "reason": "Why, for people.",
+    "said": "What the manager told its child: a note, start or stop; empty for nothing.",
     "request": "Number of the request within the attempt, from 1.",
     "restarts": "How often the walk has started over, this time included.",
     "signature": "The failure without what differs from time to time; empty when nothing is counted.",

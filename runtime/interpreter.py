@@ -2,12 +2,13 @@
 
 For each node: visit bound, attempts with back-off, status ingestion, context updates, breakers, commit and journal,
 next edge, restart or go on, and at an exit the goal gates. The parts that take a page are next door: `attempts` (one
-visit of a stage), `branches` and `fan_in` (parallel regions), `routing`, `retry`, `breakers` (pure).
+visit of a stage), `branches` and `fan_in` (parallel regions), `children` (managers), and pure: `routing`, `retry`,
+`breakers`.
 """
 
 from contextlib import suppress
 
-from . import branches, breakers, fan_in, routing, status
+from . import branches, breakers, children, fan_in, routing, status
 from .attempts import run_stage
 from .context import FAILURE_KEYS, clip, facts_of, is_engine_key
 from .events import (
@@ -33,7 +34,7 @@ from .walk import Arrival, Stage, Walk
 def run(walk: Walk) -> Ending:
     """Walk the whole pipeline from its start; leave a journal, events and a last snapshot behind."""
     plan, workspace = walk.plan, walk.world.workspace
-    walk.record(Begun(plan.digest, dict(plan.context)))
+    walk.record(Begun(plan.digest, dict(walk.state.seed)))
     walk.world.emit(
         RunStarted(plan.name, plan.goal, plan.digest, str(workspace.folder), workspace.branch, workspace.base_sha)
     )
@@ -111,8 +112,11 @@ def _may_not_enter(walk: Walk, node: Node, visit: int) -> Ending | None:
 
 def _visit(walk: Walk, node: Node, visit: int, arrival: Arrival) -> Stage | Ending:
     match node.kind:
-        case Kind.TOOL | Kind.CODERGEN | Kind.HUMAN | Kind.MANAGER:
+        case Kind.TOOL | Kind.CODERGEN | Kind.HUMAN:
             return run_stage(walk, node, visit, arrival)
+        case Kind.MANAGER:
+            steps = {**walk.steps, Kind.MANAGER: children.manager_step(walk, run)}
+            return run_stage(walk._replace(steps=steps), node, visit, arrival)
         case Kind.PARALLEL:
             return branches.run_branches(walk, node, visit, walk_on)
         case Kind.FAN_IN:

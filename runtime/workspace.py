@@ -41,6 +41,11 @@ class FolderWorkspace:
     def finish(self, message: str) -> str:  # noqa: ARG002
         return ""
 
+    def inside(self, folder: str, name: str) -> "FolderWorkspace":  # noqa: ARG002
+        place = self.folder / folder if folder else self.folder
+        place.mkdir(parents=True, exist_ok=True)
+        return FolderWorkspace(place)
+
     def save(self, message: str) -> str:  # noqa: ARG002
         return ""
 
@@ -123,6 +128,12 @@ class WorktreeWorkspace:
                 self._warn(f"branch {self.branch} was not pushed to {remote!r}: {error}")
         return commit
 
+    def inside(self, folder: str, name: str) -> "WorktreeWorkspace":
+        place = self.folder / folder if folder else self.folder
+        place.mkdir(parents=True, exist_ok=True)
+        nest = f"{self._family.nest}/child+{name}"
+        return self._with(self._git, place, self.branch, self._family._replace(nest=nest))
+
     def save(self, message: str) -> str:
         return self._commit(message)
 
@@ -137,12 +148,15 @@ class WorktreeWorkspace:
             self._git.run("worktree", "add", "--force", "--quiet", "--no-track", "-B", branch, str(folder), commit)
         inside = folder / self._prefix if self._prefix else folder
         inside.mkdir(parents=True, exist_ok=True)
+        return self._with(self._git.within(folder), inside, branch, self._family)
+
+    def _with(self, git: Git, folder: Path, branch: str, family: Family) -> "WorktreeWorkspace":
         return WorktreeWorkspace(
-            git=self._git.within(folder),
-            folder=inside,
+            git=git,
+            folder=folder,
             branch=branch,
             base_sha=self.base_sha,
-            family=self._family,
+            family=family,
             settings=self._settings,
             warn=self._warn,
         )

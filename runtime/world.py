@@ -100,6 +100,14 @@ class Workspace(Protocol):
         """Record the folder's state after a node; return the commit, or "" without git or when none is wanted."""
         ...
 
+    def inside(self, folder: str, name: str) -> "Workspace":
+        """Return this workspace as a child pipeline sees it: in a sub-folder ("": the same one), made if need be.
+
+        Args:
+            name: tells the branches of its parallel regions from those of others.
+        """
+        ...
+
     # What follows is for parallel regions. Without git it does nothing, and every branch works in the one folder.
     # Whatever git refuses is raised as a GitError.
 

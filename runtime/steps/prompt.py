@@ -12,6 +12,7 @@ from ..plan import CodergenWork, Plan, Prompt
 from .contract import Visit
 
 DOSSIER_CHARS = 4_000
+STEERED = "stack.steered"  # key of what a manager has said to its child
 MOST_NAMES = 20  # of what a template could have asked for
 
 
@@ -28,8 +29,14 @@ def stage_prompt(visit: Visit, prompt: Prompt) -> str:
     work = visit.node.work
     one_shot = isinstance(work, CodergenWork) and work.mode == "one_shot"
     contract = answer_contract(visit) if one_shot else status_contract(visit)
-    parts = (failure_dossier(visit), contract, render(visit, prompt))
+    parts = (failure_dossier(visit), steering(visit), contract, render(visit, prompt))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def steering(visit: Visit) -> str:
+    """Return what the manager of this pipeline has said since its last LLM stage."""
+    said = visit.context.get(STEERED)
+    return f"# From the manager of this pipeline\n\n{said}" if said else ""
 
 
 def render(visit: Visit, prompt: Prompt) -> str:

@@ -35,7 +35,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("llm", "simulator"),
         ("agent", "cli_agents"),
         ("walk", "crew", "steps"),
-        ("attempts", "branches", "fan_in", "interpreter"),
+        ("attempts", "branches", "fan_in", "children", "interpreter"),
         ("workspace", "shell", "real_world", "setup", "console", "live_console"),
         ("launch",),
     ),

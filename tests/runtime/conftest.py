@@ -177,10 +177,11 @@ def play(tmp_path: Path, compiled: Callable[..., Plan]) -> Play:
         workspace: Any = None,
         prepare: Callable[[Stage], None] | None = None,
         listeners: Sequence[Any] = (),
+        kinds: Sequence[Kind] = (Kind.TOOL, Kind.CODERGEN, Kind.HUMAN),
     ) -> Played:
         plan = pipeline if isinstance(pipeline, Plan) else compiled(pipeline, run_yaml)
         number = len(list(tmp_path.glob("run-*")))
-        return play_plan(plan, answers or {}, tmp_path, f"run-{number}", workspace, prepare, listeners)
+        return play_plan(plan, answers or {}, tmp_path, f"run-{number}", workspace, prepare, listeners, kinds)
 
     return play_
 
@@ -193,6 +194,7 @@ def play_plan(
     workspace: Any = None,
     prepare: Callable[[Stage], None] | None = None,
     listeners: Sequence[Any] = (),
+    kinds: Sequence[Kind] = (Kind.TOOL, Kind.CODERGEN, Kind.HUMAN),
 ) -> Played:
     clock = FakeClock()
     cancellation = FakeCancellation(clock)
@@ -205,7 +207,7 @@ def play_plan(
     meter = RunMeter(clock, plan.limits)
     stages = FakeStages(answers)
     world = World(clock, None, workspace, None, cancellation, records.emit, meter)  # type: ignore[arg-type]
-    steps = dict.fromkeys((Kind.TOOL, Kind.CODERGEN, Kind.HUMAN), stages)
+    steps = dict.fromkeys(kinds, stages)
     records.write_manifest(
         Manifest(
             name=plan.name,

@@ -640,24 +640,7 @@ def test_edges_tell_the_stage_how_much_of_the_past_it_gets(play: Any) -> None:
     ]
 
 
-def test_a_kind_without_a_step_is_refused_clearly(play: Any, build: Any) -> None:
-    manager = {
-        **build.node("m", "start"),
-        "kind": "stack.manager_loop",
-        "child": {},
-        "autostart": True,
-        "poll_interval_ms": 0,
-        "max_cycles": 1,
-        "stop_condition": [],
-        "actions": [],
-        "workdir": "",
-        "prompt": {"text": "", "engine": "plain", "holes": []},
-        "llm": None,
-        "edges": [build.edge("done")],
-    }
-    nodes = [build.node("start", "start", edges=[build.edge("m")]), manager, build.node("done", "exit")]
-    played = play(build.plan(build.document(nodes)))
+def test_a_kind_without_a_step_is_refused_clearly(play: Any) -> None:
+    played = play("m [shape=parallelogram, tool_command=x]; start -> m -> done", kinds=())
 
-    assert ("fail", "'m' failed: this attractor cannot run nodes of kind stack.manager_loop", "structural", "m") == (
-        played.ending
-    )
+    assert ("fail", "'m' failed: this attractor cannot run nodes of kind tool", "structural", "m") == played.ending
