@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ROOMS := compiler runtime
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-rogue test test-external lint types bench fuzz docs format clean
+.PHONY: help setup setup-dev demo demo-rogue test test-external lint types bench bench-page fuzz docs format clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ format: setup-dev  ## let ruff rewrite
 
 bench: $(VENV)/.bench  ## the measured figures, as ratios in one run
 	@$(BIN)/python -m bench
+
+bench-page: $(VENV)/.bench  ## the same, written to docs/benchmarks.md
+	@$(BIN)/python -m bench --page docs/benchmarks.md
 
 fuzz: setup-dev  ## slow tests: fuzzing for exceptions and for time
 	@$(BIN)/python -m pytest -q -n 2 -m slow --override-ini addopts="--import-mode=importlib --strict-markers -ra"

@@ -107,3 +107,14 @@ def table(title: str, figures: Sequence[Figure]) -> str:
         if figure.note:
             lines.append(f"     {figure.note}")
     return "\n".join(lines)
+
+
+def rows(figures: Sequence[Figure]) -> str:
+    """Return the figures as a table in Markdown."""
+    lines = ["| figure | measured | wanted | |", "|---|---|---|---|"]
+    for figure in figures:
+        bound = f"{'≤' if figure.at_most else '≥'} {figure.target:g} {figure.unit}".rstrip()
+        what = f"{figure.what} ({figure.note})" if figure.note else figure.what
+        measured = f"{figure.value:.3g} {figure.unit}".rstrip()
+        lines.append(f"| {what.replace('|', '/')} | {measured} | {bound} | {'' if figure.reached else '**missed**'} |")
+    return "\n".join(lines)
