@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from ...files import utf8
 from .contract import Cut
+from .texts import split_lines
 
 MARKER: Final = "[WARNING: Tool output was truncated"
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9_.-]")
@@ -61,18 +62,13 @@ def _by_chars(text: str, cut: Cut) -> _Kept:
 def _by_lines(kept: _Kept, cut: Cut) -> _Kept:
     if cut.max_lines is None:
         return kept
-    head, tail = _lines(kept.head), _lines(kept.tail)
+    head, tail = split_lines(kept.head), split_lines(kept.tail)
     if len(head) + len(tail) <= cut.max_lines:
         return kept
     if not tail and cut.mode == "head_tail":  # nothing is missing in between yet
         head, tail = head[: len(head) // 2], head[len(head) // 2 :]
     first = min(len(head), max(cut.max_lines // 2, cut.max_lines - len(tail)))
     return _Kept("".join(head[:first]), "".join(tail[len(tail) - (cut.max_lines - first) :]))
-
-
-def _lines(text: str) -> list[str]:
-    """Split after each newline, and nowhere else; the end of the last line makes no further one."""
-    return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
 def _save(text: str, name: str, folder: Path) -> tuple[Path | None, str]:
