@@ -35,7 +35,8 @@ class Place(NamedTuple):
 
     folder: int  # -1 when it is not there yet, and `Missing.ACCEPT` was asked for
     name: str  # "." for the workspace itself
-    path: str  # the same from the workspace on, links resolved; "." for itself
+    root: Path  # the workspace
+    path: str  # the same from there on, links resolved; "." for itself
     status: os.stat_result | None  # of what is there, never a link; None when nothing is
 
     @property
@@ -170,12 +171,13 @@ class _Walk:
                 ahead += self._behind(part, by)
             elif ahead and status is None and missing is Missing.ACCEPT and ".." not in ahead:
                 path = [*self._names, part, *reversed(ahead)]
-                return Place(-1, path[-1], "/".join(path), None)
+                return Place(-1, path[-1], self._root, "/".join(path), None)
             elif ahead:
                 self._down(part, status, make=missing is Missing.MAKE)
             else:
-                return Place(self._folders[-1], part, "/".join([*self._names, part]), status)
-        return Place(self._folders[-1], ".", "/".join(self._names) or ".", os.fstat(self._folders[-1]))
+                return Place(self._folders[-1], part, self._root, "/".join([*self._names, part]), status)
+        folder = self._folders[-1]
+        return Place(folder, ".", self._root, "/".join(self._names) or ".", os.fstat(folder))
 
     def _look(self, part: str) -> os.stat_result | None:
         try:
