@@ -96,7 +96,7 @@ def test_a_binary_file_is_not_edited(use, workspace: Path) -> None:
 texts = st.text(st.sampled_from('ab \n\r“"é'), max_size=30)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(before=texts, old=st.text(st.sampled_from("abc"), min_size=1, max_size=3), new=texts, after=texts)
 def test_a_text_that_occurs_once_is_replaced_and_nothing_else(before: str, old: str, new: str, after: str) -> None:
     old = f"<{old}>"
@@ -109,7 +109,7 @@ def test_a_text_that_occurs_once_is_replaced_and_nothing_else(before: str, old: 
     assert new.replace("\r\n", "\n") == middle.replace("\r\n", "\n")
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(text=texts, old=texts, new=texts)
 def test_any_edit_is_made_or_refused(text: str, old: str, new: str) -> None:
     try:
