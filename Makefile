@@ -19,6 +19,7 @@ $(VENV)/.run-time: pyproject.toml .ci/venv
 
 $(VENV)/.dev: $(VENV)/.run-time
 	@.ci/debian graphviz dot "drawing and its tests"
+	@.ci/debian ripgrep rg "the comparison of grep with and without it"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install --quiet --group dev
 	@touch $@

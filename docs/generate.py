@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from attractor.cli.main import main as attractor
+from attractor.runtime.agent.profiles import FAMILIES, tools_of
+from attractor.runtime.agent.tools.contract import Tool
 
 HERE = Path(__file__).parent
 SCHEMAS = HERE.parent / "schemas"
+GENERATED = "<!-- from here on written by `make docs` -->"  # what stands above it in a page is kept
 
 
 def pages() -> dict[str, str]:
@@ -20,6 +23,7 @@ def pages() -> dict[str, str]:
         "events.md": _events(_schema("event")),
         "rules.md": _rules(),
         "run-yaml.md": _run_yaml(_schema("run")),
+        "tools.md": _tools(),
     }
 
 
@@ -108,6 +112,38 @@ def _events(schema: Mapping[str, Any]) -> str:
                 lines.append(f"| `{field}` | {_type(value)} | {_cell(value.get('description', ''))} |")
         lines.append("")
     return "\n".join(lines)
+
+
+def _tools() -> str:
+    tools = {tool.name: tool for family in FAMILIES for tool in tools_of(family)}
+    written, marker, _ = (HERE / "tools.md").read_text("utf-8").partition(GENERATED)
+    lines = [written + marker, ""]
+    lines += ["| tool | given to | side by side | characters shown | lines shown |", "|---|---|---|---|---|"]
+    for name, tool in sorted(tools.items()):
+        families = [family for family in FAMILIES if tool in tools_of(family)]
+        given_to = "all" if len(families) == len(FAMILIES) else ", ".join(families)
+        part = {"head_tail": "start and end", "head": "start", "tail": "end"}[tool.cut.mode]
+        lines.append(
+            f"| [`{name}`](#{name}) | {given_to} | {'yes' if tool.reads_only else 'no'} "
+            f"| {tool.cut.max_chars:,}, {part} | {tool.cut.max_lines or ''} |"
+        )
+    for _, tool in sorted(tools.items()):
+        lines += ["", *_tool(tool)]
+    return "\n".join([*lines, ""])
+
+
+def _tool(tool: Tool) -> Iterator[str]:
+    yield f"### {tool.name}"
+    yield ""
+    first, *form = tool.description.split("\n")
+    yield first
+    if form:
+        yield from ("", "````text", *form[:-1], "````", "", form[-1])
+    yield from ("", "| argument | type | required | meaning |", "|---|---|---|---|")
+    required = list(tool.parameters["required"])  # type: ignore[arg-type]
+    for name, spec in tool.parameters["properties"].items():  # type: ignore[union-attr]
+        needed = "yes" if name in required else ""
+        yield f"| `{name}` | {_type(spec)} | {needed} | {_cell(spec['description'])} |"
 
 
 def _type(spec: Mapping[str, Any]) -> str:

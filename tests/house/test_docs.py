@@ -11,7 +11,7 @@ import pytest
 from attractor.cli.main import main
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("attributes.md", "events.md", "rules.md", "run-yaml.md")
+PAGES = ("attributes.md", "events.md", "rules.md", "run-yaml.md", "tools.md")
 
 
 @pytest.fixture(scope="module")
