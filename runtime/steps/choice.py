@@ -60,10 +60,11 @@ def described(ranked: Sequence[Result]) -> str:
 
 def _read(report: Report, ranked: Sequence[Result], visit: Visit, world: World) -> Report:
     """Turn what the model said into the choice; a failure when it named what there is not."""
-    if report.outcome is None or report.outcome.status not in (Status.SUCCESS, Status.PARTIAL_SUCCESS):
+    said = report.outcome or Outcome.success()  # an agent of another program may only speak
+    if said.status not in (Status.SUCCESS, Status.PARTIAL_SUCCESS):
         return report
     ids = [str(each["id"]) for each in ranked]
-    label = report.outcome.preferred_label.strip()
+    label = said.preferred_label.strip()
     chosen = label if label in ids else "" if label else _named(str(report.facts.get("last_response", "")), ids)
     if label and not chosen:
         reason = f"the model chose {label!r}, which is no branch to choose; it may choose: {', '.join(ids)}"
@@ -72,7 +73,7 @@ def _read(report: Report, ranked: Sequence[Result], visit: Visit, world: World) 
         world.emit(Warned(f"the model of {visit.node.id!r} named no branch; the best by outcome is taken: {ids[0]}"))
         chosen = ids[0]
     # A branch is no edge: the label has served its purpose.
-    outcome = replace(report.outcome, preferred_label="", context_updates={})
+    outcome = replace(said, preferred_label="", context_updates={})
     return report._replace(outcome=outcome, facts={**report.facts, CHOSEN: chosen})
 
 
