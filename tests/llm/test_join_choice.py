@@ -49,9 +49,7 @@ def test_the_model_chooses_in_one_call(simulator: Any, stage: Stage, answer: Any
 
 
 def test_the_chain_is_followed(simulator: Any, stage: Stage) -> None:
-    simulator.script(
-        at("anthropic", {"error": {"kind": "overloaded"}}, "always"), at("zai", {"text": "right"})
-    )
+    simulator.script(at("anthropic", {"error": {"kind": "overloaded"}}, "always"), at("zai", {"text": "right"}))
 
     done = stage.run(region())
 
