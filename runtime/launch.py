@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from . import interpreter
-from .environment import input_variables
+from . import interpreter, own_environment
+from .environment import SECRET, input_variables
 from .events import Listener, Warned
 from .git import GitError
 from .meter import RunMeter
@@ -56,6 +56,8 @@ def launch(asked: Launch, environment: Mapping[str, str]) -> Result:
     Raises:
         RunDirError: the run directory cannot be used; nothing has happened.
     """
+    keys = {provider.api.api_key_env for provider in asked.plan.providers.values() if provider.api}
+    own_environment.hide(lambda name: name in keys or SECRET.fullmatch(name) is not None)
     clock = RealClock()
     records = RunDir.create(asked.folder, asked.run_id, asked.plan_text, clock, asked.listeners)
     with StopSignals() as stop:

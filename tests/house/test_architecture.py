@@ -36,7 +36,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("agent", "cli_agents"),
         ("walk", "crew", "steps"),
         ("attempts", "branches", "fan_in", "children", "interpreter"),
-        ("workspace", "shell", "real_world", "setup", "console", "live_console"),
+        ("workspace", "shell", "real_world", "own_environment", "setup", "console", "live_console"),
         ("launch",),
     ),
 }  # fmt: skip

@@ -145,6 +145,24 @@ def test_a_stage_sees_its_variables_and_no_secret(pipeline, monkeypatch: pytest.
     assert b"canary-7c1d" not in every_file
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the environment of a process in /proc")
+def test_a_stage_finds_no_secret_in_the_environment_of_the_process_that_runs_it(pipeline) -> None:
+    command = "for each in /proc/$PPID/environ /proc/self/environ; do tr '\\\\0' '\\\\n' < $each; done"
+    body = f'  a [shape=parallelogram, tool_command="{command}"]\n  start -> a -> exit'
+    folder = pipeline(body).folder
+    secrets = {"SOME_API_KEY": "canary-7c1e", "DB_PASSWORD": "canary-7c1e"}
+    program = "import sys; from attractor.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    arguments = ["run", str(folder / "run.yaml"), "--run-dir", str(folder.parent / "the run"), "--quiet"]
+    subprocess.run(
+        [sys.executable, "-c", program, *arguments], env={**os.environ, **secrets, "PLAIN": "shown"}, check=True
+    )
+
+    seen = (folder.parent / "the run/stages/a/1-1/stdout.log").read_text()
+    assert "PLAIN=shown" in seen
+    assert "SOME_API_KEY=***********" in seen
+    assert "canary" not in seen
+
+
 @pytest.mark.parametrize("variable", ["ATTRACTOR_STATUS_PATH", "KILROY_STAGE_STATUS_PATH"])
 def test_a_tool_may_say_more_in_its_status_file(pipeline, variable: str) -> None:
     body = f"""
