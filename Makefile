@@ -41,8 +41,11 @@ test: lint types  ## lint, types and all fast tests
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not external"
 
 test-external: setup-dev  ## tests against programs of others, which it installs into build/external
-	@PYTHON=$(BIN)/python .ci/agents build/external
-	@ATTRACTOR_AGENTS=$(CURDIR)/build/external/node_modules/.bin $(BIN)/python -m pytest -q -m external tests/external
+	@for programs in agents pre-commit yaml-language-server; do PYTHON=$(BIN)/python .ci/$$programs build/external || exit 1; done
+	@ATTRACTOR_AGENTS=$(CURDIR)/build/external/node_modules/.bin \
+	ATTRACTOR_PRE_COMMIT=$(CURDIR)/build/external/pre-commit/bin/pre-commit \
+	ATTRACTOR_YAML_LANGUAGE_SERVER=$(CURDIR)/build/external/node_modules/.bin/yaml-language-server \
+	$(BIN)/python -m pytest -q -m external tests/external
 
 lint: setup-dev  ## ruff: rules and format
 	@$(BIN)/ruff check .

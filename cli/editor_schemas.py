@@ -1,11 +1,11 @@
 """The schemas that editors read, in a repository, and the first lines of YAML files that name them."""
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from attractor.compiler.schema import FOLDER as PACKAGED
 from attractor.compiler.schema import is_valid, load_schema
 from attractor.compiler.source import Source
 from attractor.compiler.yaml_reader import read_yaml
@@ -41,7 +41,7 @@ def install(folder: str) -> Iterator[Step]:
 
 
 def write_schemas(folder: str) -> Iterator[Step]:
-    """Write the schemas that editors read into `FOLDER` below `folder`, as they are packaged."""
+    """Write the schemas that editors read into `FOLDER` below `folder`."""
     target = os.path.join(folder, FOLDER)
     try:
         os.makedirs(target, exist_ok=True)
@@ -50,8 +50,8 @@ def write_schemas(folder: str) -> Iterator[Step]:
         return
     for kind in KINDS:
         path = os.path.join(target, kind + SUFFIX)
-        with open(os.path.join(PACKAGED, kind + SUFFIX), "rb") as file:
-            yield write_step(path, file.read())
+        content = json.dumps(for_editors(load_schema(kind)), indent=2, ensure_ascii=False) + "\n"
+        yield write_step(path, content.encode())
 
 
 def write_step(path: str, content: bytes, remark: str = "") -> Step:
@@ -63,6 +63,36 @@ def write_step(path: str, content: bytes, remark: str = "") -> Step:
     if problem:
         return Step("failed", path, problem)
     return Step("wrote" if before is None else "changed", path, remark)
+
+
+# The schemas
+
+
+def for_editors(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `schema` as editors understand it best; it accepts the same values.
+
+    Without `default: null`: it says nothing, and yaml-language-server offers no further keys once it meets one. With
+    the default in the text that is shown, and the descriptions of words in the form of JetBrains, too.
+    """
+    kept = {key: _below(key, value) for key, value in schema.items() if not (key == "default" and value is None)}
+    if kept.get("default") not in (None, {}) and "description" in kept:
+        text = kept.get("markdownDescription", kept["description"])
+        kept["markdownDescription"] = f"{text}\n\nDefault: `{json.dumps(kept['default'], ensure_ascii=False)}`"
+    if "enumDescriptions" in kept:
+        words = zip(kept["enum"], kept["enumDescriptions"], strict=True)
+        kept["x-intellij-enum-metadata"] = {str(word): {"description": text} for word, text in words}
+    return kept
+
+
+def _below(key: str, value: Any) -> Any:
+    """Return what stands under `key` of a schema, with each schema in it made for editors."""
+    if key in {"properties", "patternProperties", "definitions"}:
+        return {name: for_editors(part) for name, part in value.items()}
+    if key in {"items", "additionalProperties", "propertyNames", "not", "if", "then", "else"}:
+        return for_editors(value) if isinstance(value, dict) else value
+    if key in {"anyOf", "oneOf", "allOf"}:
+        return [for_editors(part) for part in value]
+    return value
 
 
 # Which files are Attractor's
