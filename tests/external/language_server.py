@@ -27,7 +27,8 @@ class LanguageServer:
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
         self._diagnostics: queue.Queue[dict[str, Any]] = queue.Queue()
         self._last_id = 0
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def __enter__(self) -> "LanguageServer":
         documentation = {"completionItem": {"documentationFormat": ["markdown", "plaintext"]}}
@@ -42,6 +43,10 @@ class LanguageServer:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
+        self._listener.join()
+        for stream in (self._process.stdin, self._process.stdout):
+            assert stream is not None
+            stream.close()
 
     def open(self, path: Path, text: str) -> list[dict[str, Any]]:
         """Open `path` as if it held `text`, and return what the server finds wrong with it."""
