@@ -1,4 +1,5 @@
-"""A chain of no-op tool nodes, durable after each, against a shell loop; the way to the first node; a commit per node.
+"""A chain of no-op tool nodes, durable after each, against a shell loop; the way to the first node; branches at once;
+a commit per node.
 
 The figures that touch the disk move with whatever else the disk is doing: each is the median of interleaved runs.
 """
@@ -22,17 +23,28 @@ from .measure import Figure, table
 
 NODES = 1000
 COMMITS = 40
+BRANCHES = 8
 PROGRAM = str(Path(sys.executable).with_name("attractor"))
 
 
 def chain(folder: Path, nodes: int) -> Path:
     """Compile a chain of tool nodes that run `true`; return its plan."""
-    folder.mkdir()
     stages = "".join(f'  n{at} [shape=parallelogram, tool_command="true"]\n' for at in range(nodes))
-    way = " -> ".join(["start", *(f"n{at}" for at in range(nodes)), "exit"])
-    (folder / "g.dot").write_text(
-        f"digraph g {{\n  start [shape=Mdiamond]\n  exit [shape=Msquare]\n{stages}  {way}\n}}\n"
+    return _plan(folder, stages + "  " + " -> ".join(["start", *(f"n{at}" for at in range(nodes)), "exit"]))
+
+
+def sleepers(folder: Path) -> Path:
+    """Compile a region of branches that sleep for a second; return its plan."""
+    branches = "".join(
+        f'  b{at} [shape=parallelogram, tool_command="sleep 1"]\n  fan -> b{at} -> join\n' for at in range(BRANCHES)
     )
+    region = f"  fan [shape=component, max_parallel={BRANCHES}]\n  join [shape=tripleoctagon]\n"
+    return _plan(folder, f"{region}{branches}  start -> fan\n  join -> exit")
+
+
+def _plan(folder: Path, body: str) -> Path:
+    folder.mkdir()
+    (folder / "g.dot").write_text(f"digraph g {{\n  start [shape=Mdiamond]\n  exit [shape=Msquare]\n{body}\n}}\n")
     (folder / "run.yaml").write_text("version: 1\ngraph: g.dot\nworkspace: {mode: directory}\n")
     subprocess.run([PROGRAM, "compile", "-q", str(folder / "run.yaml")], check=True, capture_output=True)
     return folder / "g.plan.json"
@@ -97,6 +109,8 @@ def figures() -> list[Figure]:
             runs.append(Run(plan, folder / f"run-{turn}"))
             ratios.append(runs[-1].seconds / seconds(lambda: subprocess.run(loop, check=True)))
         ours, shell = commits(folder)
+        region = sleepers(folder / "region")
+        together = [Run(region, folder / f"region-{turn}").seconds for turn in range(3)]
     first_ms = statistics.median(run.first_node_s for run in runs) * 1000
     run_ms = statistics.median(run.seconds for run in runs)
     return [
@@ -104,6 +118,7 @@ def figures() -> list[Figure]:
                statistics.median(ratios), "x", 2.0, note=f"{run_ms:.2f} ms a node, start included"),
         Figure(f"the last tenth of {NODES:,} nodes against the first", statistics.median(map(growth, runs)), "x", 1.25),
         Figure(f"from the command to the first of {NODES:,} nodes", first_ms, "ms", 300),
+        Figure(f"{BRANCHES} branches of `sleep 1` at once, the whole command", statistics.median(together), "s", 1.5),
         Figure("a commit per node against `git add -A && git commit --allow-empty`",
                statistics.median(ours) / statistics.median(shell), "x", 1.5,
                note=f"{statistics.median(ours) * 1000:.1f} ms against {statistics.median(shell) * 1000:.1f} ms"),
