@@ -30,6 +30,7 @@ from attractor.runtime.steps.codergen import unsupported_providers
 
 from .disk import Disk
 from .main import ExitCode
+from .run_place import remember, state_folder
 
 MAX_PLAN_BYTES = 1 << 30
 RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock\b|$)){0,127}")
@@ -144,6 +145,7 @@ def execute(loaded: Loaded, arguments: argparse.Namespace, stdout: TextIO, stder
             interactive=not arguments.json and sys.stdin.isatty() and stdout.isatty(),
             pause_view=getattr(view, "paused", _nothing),
         )
+        remember(asked.folder)
         try:
             result = launch(asked, os.environ)
         except RunDirError as error:
@@ -218,9 +220,7 @@ def _run_id(given: str | None, name: str) -> str:
 def _run_folder(given: str | None, run_id: str) -> Path:
     if given is not None:
         return Path(os.path.abspath(given))
-    from platformdirs import user_state_path
-
-    return user_state_path("attractor") / "runs" / run_id
+    return state_folder() / "runs" / run_id
 
 
 @contextmanager

@@ -23,16 +23,16 @@ class Lines:
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
-        self._open = True
+        self.is_open = True
 
     def write(self, text: str) -> None:
-        if not self._open:
+        if not self.is_open:
             return
         try:
             self._out.write(text)
             self._out.flush()
         except OSError:
-            self._open = False
+            self.is_open = False
             _drop(self._out)
 
 

@@ -24,6 +24,7 @@ ENGINE_KEYS = frozenset(
         "tool.exit_status",
         "human.gate.selected",
         "human.gate.label",
+        "human.gate.note",
         "parallel.results",
         "parallel.fan_in.best_id",
         "parallel.fan_in.best_outcome",

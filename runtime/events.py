@@ -8,7 +8,7 @@ A field name means the same in every event; `FIELDS` says what.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .outcome import Json
 
@@ -611,3 +611,19 @@ def to_line(record: Record) -> str:
 def written(field: str) -> str:
     """Return the name of an event's field in its line."""
     return field.rstrip("_")
+
+
+_KINDS: Mapping[str, type[Event]] = {name: kind for kind, name in EVENTS.items()}
+
+
+def from_json(line: Mapping[str, Any]) -> Record | None:
+    """Return the record of a line; None for an event that this attractor does not know.
+
+    Raises:
+        KeyError: the line lacks a field of its event.
+    """
+    kind = _KINDS.get(line["event"])
+    if kind is None:
+        return None
+    event: Event = kind(**{field: line[written(field)] for field in kind._fields})
+    return Record(Stamp(line["ts"], line["seq"], line["run_id"], line.get("in_branch", "")), event)

@@ -12,7 +12,7 @@ from .events import Listener, Warned
 from .git import GitError
 from .meter import RunMeter
 from .outcome import Outcome
-from .people import AutoApprove, ConsolePeople, FilePeople, Nobody
+from .people import AutoApprove, Nobody, OpenPeople, Terminal
 from .plan import Plan
 from .real_world import RealClock, StopSignals
 from .run_dir import Ending, Manifest, RunDir
@@ -165,9 +165,10 @@ class _Run:
             case "fail":
                 return Nobody()
             case "console" if asked.interactive:
-                return ConsolePeople(asked.stdin, asked.stdout, asked.pause_view)
+                terminal = Terminal(asked.stdin, asked.stdout, asked.pause_view)
+                return OpenPeople(asked.folder, self._warn, terminal)
             case _:  # file, and a console without a terminal
-                return FilePeople(asked.folder, self._warn)
+                return OpenPeople(asked.folder, self._warn)
 
     def _write_manifest(self, workspace: RealWorkspace) -> None:
         plan = self._asked.plan

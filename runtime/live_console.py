@@ -22,12 +22,14 @@ FRAME_LINES = 7  # header, table head and the blank lines between the parts
 MARKS: Mapping[str, tuple[str, str]] = {
     "waiting": ("·", "dim"),
     "running": ("▶", "bold cyan"),
+    "asking": ("?", "bold magenta"),
     "success": ("✔", "green"),
     "partial_success": ("✔", "yellow"),
     "skipped": ("−", "dim"),
     "retry": ("↻", "yellow"),
     "fail": ("✘", "bold red"),
 }
+UNFINISHED = ("running", "asking")
 HIDDEN = e.CheckpointSaved | e.StageAttemptFinished | e.StageStarted
 
 
@@ -59,6 +61,7 @@ class LiveView:
         self._recent: deque[Text] = deque(maxlen=SHOWN_EVENTS)
         self._started_s = clock.now_s()
         self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=8)
+        self._paused = False
 
     def __enter__(self) -> Self:
         return self
@@ -68,15 +71,17 @@ class LiveView:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Take the view off the screen, for a question."""
+        """Take the view off the screen, for a question; other branches go on meanwhile."""
+        self._paused = True
         self._live.stop()
         try:
             yield
         finally:
+            self._paused = False
             self._live.start()
 
     def __call__(self, record: Record) -> None:
-        if not self._live.is_started:
+        if not self._live.is_started and not self._paused:
             self._live.start()
         event = record.event
         node_id = getattr(event, "node_id", "")
@@ -95,8 +100,12 @@ class LiveView:
                     visit=event.visit,
                     attempt=event.attempt,
                     attempts=event.attempts,
-                    since_s=row.since_s if row.state == "running" else self._clock.now_s(),
+                    since_s=row.since_s if row.state in UNFINISHED else self._clock.now_s(),
                 )
+            case e.QuestionAsked():
+                return row._replace(state="asking")
+            case e.QuestionAnswered():
+                return row._replace(state="running")
             case e.StageFinished():
                 known = row.cost_usd is not None and event.cost_usd is not None
                 return row._replace(
@@ -118,7 +127,7 @@ class LiveView:
         tokens = sum(row.tokens for row in rows)
         spent = None if any(row.cost_usd is None for row in rows) else sum(row.cost_usd or 0 for row in rows)
         elapsed = duration(round((self._clock.now_s() - self._started_s) * 1000))
-        done = sum(row.state not in ("waiting", "running") for row in rows)
+        done = sum(row.state not in ("waiting", *UNFINISHED) for row in rows)
         text = Text(no_wrap=True, overflow="ellipsis")
         text.append(self._plan.label or self._plan.name, "bold").append(f"  {self._run_id}", "dim")
         text.append(f"\n{done} of {len(self._rows)} nodes · {elapsed} · {tokens:,} tokens · {cost(spent)}")
@@ -156,11 +165,11 @@ class LiveView:
         row = self._rows[node_id]
         mark, style = MARKS.get(row.state, ("✔", "blue"))
         running_ms = round((self._clock.now_s() - row.since_s) * 1000)
-        time = "" if not row.visit else duration(running_ms if row.state == "running" else row.duration_ms)
+        time = "" if not row.visit else duration(running_ms if row.state in UNFINISHED else row.duration_ms)
         dim = "dim" if row.state == "waiting" else ""
         return (
             Text(mark, style),
-            Text(node_id, style if row.state in ("running", "fail") else dim),
+            Text(node_id, style if row.state in (*UNFINISHED, "fail") else dim),
             Text(str(self._plan.nodes[node_id].kind), "dim"),
             Text("" if row.state == "waiting" else row.state, style),
             str(row.visit or ""),

@@ -170,6 +170,7 @@ class Answer:
 
     target: str
     reason: str = ""
+    note: str = ""  # what the person wants the next stages to know
 
 
 class Meter(Protocol):

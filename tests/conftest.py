@@ -30,6 +30,15 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_folder_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep the runs of tests out of the user's own list."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(folder))
+        yield folder / "attractor"
+
+
 @pytest.fixture(autouse=True)
 def run_directories_are_valid(request: pytest.FixtureRequest) -> Iterator[None]:
     """After each test that has a folder of its own: every run directory in it fits the schemas and ended properly.
@@ -62,6 +71,9 @@ def complaints_about(run: Path) -> list[str]:
         if "worktree" not in path.relative_to(run).parts:
             for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
                 found += _judge("session_event", json.loads(line), f"{path.relative_to(run)}:{number}")
+    for kind in ("question", "answer"):
+        for path in (run / f"{kind}s").glob("*.json"):
+            found += _judge(kind, json.loads(path.read_text(encoding="utf-8")), str(path.relative_to(run)))
     found += [f"left over: {path.relative_to(run)}" for path in run.rglob("*.tmp") if "worktree" not in path.parts]
     events = [json.loads(line)["event"] for line in (run / "progress.ndjson").read_text().splitlines()]
     ends = [event for event in events if event in ("run_completed", "run_failed", "run_canceled")]

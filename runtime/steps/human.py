@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ..events import QuestionAnswered, QuestionAsked
+from ..files import folder_name
 from ..outcome import FailureClass, Outcome
 from ..plan import Clause, Edge, HumanWork, Node
 from ..world import Answer, Option, Question, World
@@ -51,16 +52,24 @@ def answered(world: World, question: Question, answer: Answer) -> Report:
     if chosen is None:
         cause = FailureClass.CANCELED if world.cancellation.reason else FailureClass.DETERMINISTIC
         return Report(Outcome.failed(answer.reason or "no answer", cause))
+    notes = "; ".join(part for part in (answer.note, answer.reason) if part)
     return Report(
-        Outcome.success(preferred_label=chosen.label, suggested_next_ids=(chosen.target,), notes=answer.reason),
-        facts={"human.gate.selected": chosen.target, "human.gate.label": chosen.label},
+        Outcome.success(preferred_label=chosen.label, suggested_next_ids=(chosen.target,), notes=notes),
+        facts={
+            "human.gate.selected": chosen.target,
+            "human.gate.label": chosen.label,
+            "human.gate.note": answer.note,
+        },
     )
 
 
 def question_id(visit: Visit) -> str:
-    """Return a name for the question that is unique in the run and fit for a file."""
-    place = f"{visit.branch.replace('/', '-')}-" if visit.branch else ""
-    return f"{place}{visit.node.id}-{visit.overall}-{visit.attempt}"
+    """Return a name for the question that is unique in the run and fit for a file: `gate-1-1`, `fan-1-left-gate-1-1`.
+
+    It is that of the attempt's folder, so a resumed run asks the same question again under the same name.
+    """
+    parts = visit.folder.relative_to(visit.run.folder).parts
+    return folder_name("-".join(part for part in parts if part not in ("stages", "parallel")))
 
 
 def _choices(node: Node) -> Sequence[Edge]:

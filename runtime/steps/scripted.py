@@ -5,8 +5,8 @@ from pathlib import Path
 from ..events import LlmRequestSent, LlmResponseReceived
 from ..failure import parse_class
 from ..outcome import FailureClass, Outcome, Status
-from ..people import choose
 from ..plan import CodergenWork, Model
+from ..questions import named
 from ..scripted import Turn
 from ..session_log import SessionLog, write_provider_used, write_text
 from ..status import normalise_word, outcome_of_word
@@ -74,7 +74,7 @@ def play_gate(visit: Visit, world: World, turn: Turn) -> Report:
     if failed is not None or (outcome is not None and outcome.status is not Status.SUCCESS):
         return Report(failed or outcome)
     question = human.question_of(visit, "")
-    chosen = choose(question, turn.preferred_label) if turn.preferred_label else None
+    chosen = named(question.options, turn.preferred_label) if turn.preferred_label else None
     if turn.preferred_label and chosen is None:
         reason = f"the scenario chooses {turn.preferred_label!r}, which is not an option of {visit.node.id}"
         return Report(Outcome.failed(reason, FailureClass.STRUCTURAL))

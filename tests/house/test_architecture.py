@@ -30,13 +30,14 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "runtime": (
         ("outcome", "plan", "schema", "files", "failure", "environment", "events", "event_schema"),
         ("read_plan", "scripted", "journal", "state", "context", "world"),
-        ("routing", "retry", "breakers", "status", "meter", "checkpoint", "run_dir", "session_log", "git", "people",
-         "joins", "merging"),
+        ("routing", "retry", "breakers", "status", "meter", "checkpoint", "run_dir", "session_log", "git", "questions",
+         "people", "joins", "merging"),
         ("llm", "simulator"),
         ("agent", "cli_agents"),
         ("walk", "crew", "steps"),
         ("attempts", "branches", "fan_in", "children", "interpreter"),
         ("workspace", "shell", "real_world", "own_environment", "setup", "console", "live_console"),
+        ("owner", "run_files", "story", "standing", "run_index"),
         ("launch",),
     ),
 }  # fmt: skip

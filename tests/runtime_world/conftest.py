@@ -2,6 +2,10 @@
 
 import io
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,3 +99,51 @@ def pipeline(tmp_path: Path):
         return made
 
     return pipeline
+
+
+class Going:
+    """A run in a process of its own, and the commands on it while it goes on."""
+
+    def __init__(self, folder: Path, process: "subprocess.Popen[str]") -> None:
+        self.folder = folder
+        self.process = process
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain until {what}"
+            time.sleep(0.02)
+
+    def until_events(self, name: str, count: int = 1) -> None:
+        self.until(lambda: self._count(f'"event":"{name}"') >= count, f"{count} {name}")
+
+    def _count(self, text: str) -> int:
+        path = self.folder / "progress.ndjson"
+        return path.read_text().count(text) if path.exists() else 0
+
+    def command(self, name: str, *arguments: str) -> Done:
+        done = command(name, str(self.folder), *arguments)
+        return done._replace(folder=self.folder)
+
+    def ended(self) -> Done:
+        stdout, stderr = self.process.communicate(timeout=30)
+        return Done(self.process.returncode, stdout, stderr, self.folder)
+
+
+@pytest.fixture
+def going(tmp_path: Path):
+    """Start runs that are killed with the test, if they are still there."""
+    started: list[Going] = []
+
+    def going(pipeline: Pipeline, *arguments: str) -> Going:
+        folder = pipeline.new_run_folder()
+        program = [sys.executable, "-m", "attractor.cli.main", "exec", str(pipeline.plan), "--run-dir", str(folder)]
+        process = subprocess.Popen([*program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(Going(folder, process))
+        return started[-1]
+
+    yield going
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.communicate()

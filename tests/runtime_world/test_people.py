@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from attractor.runtime.people import ConsolePeople, FilePeople
+from attractor.runtime.people import OpenPeople, Terminal
 from attractor.runtime.real_world import StopSignals
 from attractor.runtime.world import Option, Question
 
@@ -155,18 +155,18 @@ def test_a_person_answers_through_files(tmp_path: Path) -> None:
     person = threading.Thread(target=answer)
     person.start()
     with StopSignals() as stop:
-        chosen = FilePeople(tmp_path, told.append).ask(QUESTION, stop)
+        chosen = OpenPeople(tmp_path, told.append).ask(QUESTION, stop)
     person.join()
 
     assert "hold" == chosen.target
-    assert "answers/gate-1-1.json" in told[0]
+    assert [f"to answer: attractor answer {tmp_path} gate-1-1 CHOICE, one of: Yes, No"] == told
 
 
 def test_a_person_answers_at_the_terminal(tmp_path: Path) -> None:
     screen, keyboard = pty.openpty()
     with os.fdopen(keyboard, "r") as stdin, (tmp_path / "out").open("w+") as stdout, StopSignals() as stop:
         os.write(screen, b"perhaps\nno\n")
-        chosen = ConsolePeople(stdin, stdout).ask(QUESTION, stop)
+        chosen = OpenPeople(tmp_path, print, Terminal(stdin, stdout)).ask(QUESTION, stop)
         stdout.seek(0)
         shown = stdout.read()
     os.close(screen)
@@ -181,7 +181,7 @@ def test_a_question_ends_when_the_run_is_stopped(tmp_path: Path) -> None:
     with StopSignals() as stop:
         threading.Timer(0.2, stop.cancel, ["enough"]).start()
         started = time.monotonic()
-        answer = FilePeople(tmp_path, lambda _: None).ask(QUESTION, stop)
+        answer = OpenPeople(tmp_path, lambda _: None).ask(QUESTION, stop)
 
     assert ("", "enough") == (answer.target, answer.reason)
     assert time.monotonic() - started < 2
