@@ -186,6 +186,7 @@ def _visit(
         folder=folder,
         workspace=workspace,
         context=ChainMap(here, state.context),
+        words=state.words,
         previous=previous,
         previous_node=state.position.node,
         dossier=state.dossier,

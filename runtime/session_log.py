@@ -1,7 +1,7 @@
 """What an agent session leaves in its stage's folder, beside prompt.md and response.md."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from .outcome import Json
@@ -16,6 +16,7 @@ class SessionLog:
         self._session_id = session_id
         self._clock = clock
         self._events = 0
+        self.hide: Callable[[str], str] = str  # set once there are keys to keep out
 
     def add(self, kind: str, data: Mapping[str, Json]) -> None:
         """Append an event; `kind` is one of the schema's words."""
@@ -28,7 +29,7 @@ class SessionLog:
             "data": data,
         }
         with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+            file.write(self.hide(json.dumps(line, ensure_ascii=False, separators=(",", ":"))) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

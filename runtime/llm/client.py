@@ -22,6 +22,8 @@ from .retry import delay_ms
 from .transport import Limits, Transport
 from .wire import Endpoint, HttpRequest
 
+RequestFor = Request | Callable[[Endpoint], Request]
+
 
 class Asker(NamedTuple):
     """On whose behalf models are asked: one attempt of a stage."""
@@ -109,8 +111,11 @@ class Conversation:
         """Return `text` without the keys of the chain."""
         return self._keys.hide(text)
 
-    def ask(self, request: Request, *, stream: bool = True) -> Response:
+    def ask(self, request: RequestFor, *, stream: bool = True) -> Response:
         """Return the response of the first entry of the chain that gives one.
+
+        Args:
+            request: the same for everybody, or what to ask whom: tools and prompts may differ by vendor.
 
         Raises:
             LlmError: the last error, saying why nobody else was asked; LimitReached or Canceled at any time.
@@ -129,9 +134,10 @@ class Conversation:
                     )
                 )
 
-    def _ask_entry(self, request: Request, *, stream: bool) -> Response:
+    def _ask_entry(self, request_for: RequestFor, *, stream: bool) -> Response:
         """Ask one entry, and again while that may help. Raises LlmError."""
         endpoint, policy = self._chain.entry, self._plan.policy
+        request = request_for if isinstance(request_for, Request) else request_for(endpoint)
         retry = 0
         while True:
             error = self._ask_once(request, endpoint, stream=stream)

@@ -10,7 +10,7 @@
 
 from typing import ClassVar
 
-from ..outcome import FailureClass
+from ..outcome import FailureClass, Outcome
 
 
 class LlmError(Exception):
@@ -148,3 +148,9 @@ class LimitReached(LlmError):
 class Canceled(LlmError):
     failure_class = FailureClass.CANCELED
     kind = "canceled"
+
+
+def outcome_of(error: LlmError) -> Outcome:
+    """Return the failure that a call's error is; what differs from time to time is not part of its signature."""
+    signature = " ".join(part for part in (error.kind, error.provider, error.model, error.code) if part)
+    return Outcome.failed(error.message, error.failure_class, failure_signature=signature)

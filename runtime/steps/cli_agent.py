@@ -11,13 +11,12 @@ from ..cli_agents.programs import PROGRAMS
 from ..cli_agents.turn import Place, Turn, take_turn
 from ..events import LlmFailedOver, LlmRequestSent, LlmResponseReceived
 from ..llm.cost import usage_of
-from ..llm.errors import LlmError
+from ..llm.errors import LlmError, outcome_of
 from ..outcome import NO_USAGE, FailureClass, Outcome, Usage
 from ..plan import CodergenWork, Model
 from ..session_log import SessionLog, write_provider_used, write_text
 from ..world import World
 from .contract import Report, Visit
-from .one_shot import failed
 from .output import OutputEvents
 from .prompt import PromptError, stage_prompt
 
@@ -155,7 +154,7 @@ class _Stage:
     def report(self, turn: Turn) -> Report:
         self._output.flush()
         self._world.meter.running(self, NO_USAGE)
-        outcome = None if turn.error is None else failed(turn.error)
+        outcome = None if turn.error is None else outcome_of(turn.error)
         if outcome is None and self._work.mode == "one_shot":
             outcome = _answered(turn)
         self._log.add("SESSION_END", {"state": outcome.word if outcome else "ended"})

@@ -1,4 +1,4 @@
-"""An LLM stage: one call to a model, or a scenario that stands in for one."""
+"""An LLM stage: a session with tools, one call to a model, a vendor's own agent, or a scenario that stands in."""
 
 from collections.abc import Iterator
 
@@ -24,9 +24,14 @@ def run(visit: Visit, world: World) -> Report:
         from . import cli_agent
 
         return cli_agent.run(visit, world, work)
-    from . import one_shot  # brings the HTTP client along, which costs more than a short run
+    # Both bring the HTTP client along, which costs more than a short run.
+    if work.mode == "one_shot":
+        from . import one_shot
 
-    return one_shot.run(visit, world, work)
+        return one_shot.run(visit, world, work)
+    from . import agent_loop
+
+    return agent_loop.run(visit, world, work)
 
 
 def unsupported_providers(plan: Plan) -> list[str]:
@@ -46,9 +51,6 @@ def _unsupported(plan: Plan, node: Node) -> Iterator[str]:
     backend = plan.providers[first.provider].backend
     if backend == "scripted":
         return
-    only = f"provider {first.provider!r}: this build runs LLM stages only with `backend: scripted` or under --simulate"
-    if backend == "api" and work.mode != "one_shot":
-        yield f"{only}, or with agent_mode=one_shot; {node.id!r} has agent_mode={work.mode}"
     for target in targets:
         other = plan.providers[target.provider].backend
         if other != backend:

@@ -38,13 +38,19 @@ class Visit(NamedTuple):
     folder: Path  # for this attempt's files; exists, empty
     workspace: Path  # where the stage works
     context: Mapping[str, Json]  # a view: read, never keep
+    words: Mapping[str, str]  # likewise: the nodes of this pass and how they last ended, in that order
     previous: Outcome | None  # how the walk's last node ended; None for the first
     previous_node: str
     dossier: Dossier | None  # the failure that this stage follows, until a working stage succeeds
     environment: Mapping[str, str]  # for every child process, beside the allow-list: ATTRACTOR_STATUS_PATH, …
     status_files: StatusFiles  # where a child may report
     fidelity: str  # the node's, or that of the edge it was entered by
-    thread: str
+    thread: str  # of fidelity full; "" = the node's own
+
+    @property
+    def home(self) -> Path:
+        """The folder of the walk's current pass: a branch has its own, and so has each restart."""
+        return self.folder.parents[2]
 
 
 class Report(NamedTuple):

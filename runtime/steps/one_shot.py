@@ -3,11 +3,10 @@
 A text is a success. `report_outcome` is the only tool; what it reports counts more than the text.
 """
 
-import json
 from typing import NamedTuple
 
 from ..llm.client import Asker, Attempt, Conversation
-from ..llm.errors import LlmError
+from ..llm.errors import LlmError, outcome_of
 from ..llm.messages import Finish, Request, Response, user
 from ..outcome import NO_USAGE, FailureClass, Outcome, Usage
 from ..plan import CodergenWork
@@ -16,7 +15,7 @@ from ..world import World
 from . import report_outcome
 from .contract import Report, Visit
 from .prompt import PromptError, stage_prompt
-from .wire_files import WireFiles, attempts_json
+from .wire_files import WireFiles, attempts_json, last_place
 
 TAIL_CHARS = 4_000
 
@@ -70,9 +69,9 @@ def _ask(visit: Visit, world: World, work: CodergenWork, prompt: str, log: Sessi
         reasoning_effort=work.llm.reasoning_effort,
     )
     try:
-        talk = Conversation(visit.plan, work.llm.chain, asker, world, files, place=_last_place(visit, work))
+        talk = Conversation(visit.plan, work.llm.chain, asker, world, files, place=last_place(visit, work.llm.chain))
     except LlmError as error:
-        return Said(failed(error))
+        return Said(outcome_of(error))
     with talk:
         files.hide = talk.hide
         text = ""
@@ -82,14 +81,8 @@ def _ask(visit: Visit, world: World, work: CodergenWork, prompt: str, log: Sessi
             log.add("ASSISTANT_TEXT_END", {"text": text, "tool_call_count": len(response.calls)})
             outcome = _outcome(response)
         except LlmError as error:
-            outcome = failed(error)
+            outcome = outcome_of(error)
         return Said(outcome, text, talk.place, talk.usage, tuple(talk.attempts))
-
-
-def failed(error: LlmError) -> Outcome:
-    """Return the failure that a call's error is; what differs from time to time is not part of its signature."""
-    signature = " ".join(part for part in (error.kind, error.provider, error.model, error.code) if part)
-    return Outcome.failed(error.message, error.failure_class, failure_signature=signature)
 
 
 def _outcome(response: Response) -> Outcome:
@@ -118,17 +111,3 @@ def _outcome(response: Response) -> Outcome:
 
 def _unusable(what: str, failure_class: FailureClass) -> Outcome:
     return Outcome.failed(f"the model {what}", failure_class)
-
-
-def _last_place(visit: Visit, work: CodergenWork) -> int:
-    """Return where in the chain the stage's last attempt was answered: a failover is for the whole stage.
-
-    An attempt that nobody answered begins again with the node's own model.
-    """
-    path = visit.folder.parent / f"{visit.number}-{visit.attempt - 1}" / "provider_used.json"
-    try:
-        used = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return 0
-    answered = bool(used["attempts"]) and not used["attempts"][-1]["error"]
-    return min(int(used["failovers"]), len(work.llm.chain) - 1) if answered else 0

@@ -10,6 +10,7 @@ from typing import Any
 from ..outcome import Dossier, Outcome
 from ..plan import CodergenWork, Plan, Prompt
 from .contract import Visit
+from .fidelity import preamble
 
 DOSSIER_CHARS = 4_000
 STEERED = "stack.steered"  # key of what a manager has said to its child
@@ -20,8 +21,11 @@ class PromptError(Exception):
     """The prompt's template could not be rendered; the text says why."""
 
 
-def stage_prompt(visit: Visit, prompt: Prompt) -> str:
+def stage_prompt(visit: Visit, prompt: Prompt, memory: str | None = None) -> str:
     """Return the whole prompt of an attempt.
+
+    Args:
+        memory: what it is told of the stages before it; None: what its fidelity says.
 
     Raises:
         PromptError: the template asks for something the run does not have.
@@ -29,7 +33,8 @@ def stage_prompt(visit: Visit, prompt: Prompt) -> str:
     work = visit.node.work
     one_shot = isinstance(work, CodergenWork) and work.mode == "one_shot"
     contract = answer_contract(visit) if one_shot else status_contract(visit)
-    parts = (failure_dossier(visit), steering(visit), contract, render(visit, prompt))
+    before = preamble(visit, visit.fidelity) if memory is None else memory
+    parts = (before, failure_dossier(visit), steering(visit), contract, render(visit, prompt))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

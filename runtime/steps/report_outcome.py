@@ -1,10 +1,11 @@
 """`report_outcome`: the tool by which a model says how its stage ended."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from ..agent.tools.contract import Bench, Cut, Refusal, Result, Tool
 from ..llm.messages import ArgumentState, ToolCall, ToolDefinition
-from ..outcome import Outcome
+from ..outcome import Json, Outcome, Status
 from ..schema import complaint
 from ..status import parse
 
@@ -45,3 +46,22 @@ def read(call: ToolCall) -> Outcome | str:
     if wrong:
         return f"called {NAME} with invalid arguments: {wrong}"
     return parse(json.dumps(call.arguments).encode(), NAME)
+
+
+class Desk:
+    """Takes the reports of a session; the last one counts."""
+
+    def __init__(self, outcomes: Sequence[str]) -> None:
+        self.outcome: Outcome | None = None
+        shown = definition(outcomes)
+        self.tool = Tool(shown.name, shown.description, shown.parameters, Cut(2_000, "head"), False, self._take)
+
+    def _take(self, arguments: Mapping[str, Json], call_id: str, bench: Bench) -> Result:  # noqa: ARG002 - as every tool
+        wrong = complaint("status", arguments)
+        if wrong:
+            raise Refusal(f"invalid arguments: {wrong}")
+        outcome = parse(json.dumps(arguments).encode(), NAME)
+        if outcome.status in (Status.FAIL, Status.RETRY) and not outcome.failure_reason.strip():
+            raise Refusal(f"{outcome.word} needs a failure_reason: say what went wrong, and where")
+        self.outcome = outcome
+        return Result(f"reported: {outcome.word}; the stage is over")

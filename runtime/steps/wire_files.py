@@ -14,7 +14,9 @@ from ..llm.errors import LlmError
 from ..llm.messages import Part, Response, StreamEvent
 from ..llm.wire import Endpoint, HttpRequest
 from ..outcome import Json
+from ..plan import Model
 from ..session_log import SessionLog, write_text
+from .contract import Visit
 
 
 class WireFiles:
@@ -107,3 +109,17 @@ def attempts_json(attempts: Sequence[Attempt]) -> list[Json]:
         }
         for attempt in attempts
     ]
+
+
+def last_place(visit: Visit, chain: Sequence[Model]) -> int:
+    """Return where in its chain the stage's last attempt was answered: a failover is for the whole stage.
+
+    An attempt that nobody answered begins again with the node's own model.
+    """
+    path = visit.folder.parent / f"{visit.number}-{visit.attempt - 1}" / "provider_used.json"
+    try:
+        used = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0
+    answered = bool(used["attempts"]) and not used["attempts"][-1]["error"]
+    return min(int(used["failovers"]), len(chain) - 1) if answered else 0

@@ -313,16 +313,6 @@ def test_the_stages_timeout_bounds_its_calls(simulator: Any, stage: Stage) -> No
     assert 1 == len(simulator.requests)
 
 
-def test_agent_sessions_are_refused_before_the_run_begins(simulator: Any, stage: Stage) -> None:
-    done = stage.run(ONE.replace("one_shot", "agent_loop"))
-
-    assert 3 == done.code
-    assert "provider 'anthropic': this build runs LLM stages only with `backend: scripted` or under" in done.stderr
-    assert "or with agent_mode=one_shot; 'a' has agent_mode=agent_loop" in done.stderr
-    assert not done.folder.exists()
-    assert [] == simulator.requests
-
-
 def _process(plan: str, folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "attractor.cli.main", "exec", plan, "--run-dir", str(folder)],

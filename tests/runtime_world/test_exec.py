@@ -213,13 +213,13 @@ def test_an_existing_run_directory_is_refused_and_left_alone(pipeline, shared: s
     assert before == (first.folder / "final.json").read_bytes()
 
 
-def test_a_model_that_this_build_cannot_ask_is_refused_before_anything_runs(pipeline) -> None:
-    done = pipeline(AGENT, REAL_MODEL).exec()
+def test_a_failover_to_another_kind_of_backend_is_refused_before_anything_runs(pipeline) -> None:
+    mixed = REAL_MODEL.replace("failover: []}", "failover: [zai]}, zai: {backend: scripted, failover: []}")
+
+    done = pipeline(AGENT, mixed).exec()
 
     assert 3 == done.code
-    assert (
-        "provider 'kimi': this build runs LLM stages only with `backend: scripted` or under --simulate" in done.stderr
-    )
+    assert "provider 'zai': no failover from backend api to backend scripted; 'a' may go to it" in done.stderr
     assert not done.folder.exists()
 
 

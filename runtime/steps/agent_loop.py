@@ -1,0 +1,217 @@
+"""An LLM stage that works with tools: a session over HTTP, and what it leaves in the stage's folder."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ..agent import profiles, record
+from ..agent.inbox import Inbox
+from ..agent.instructions import read_instructions
+from ..agent.record import Found, Record, Stage
+from ..agent.session import Ended, Ports, Profile, Rules, Session
+from ..agent.system_prompt import git_snapshot, system_prompt
+from ..agent.tools.contract import Bench
+from ..agent.tools.dispatch import Toolbox
+from ..files import folder_name
+from ..llm.client import Asker, Conversation
+from ..llm.errors import ContextLength, LlmError, outcome_of
+from ..outcome import NO_USAGE, FailureClass, Json, Outcome
+from ..plan import CodergenWork
+from ..session_log import SessionLog, write_provider_used, write_text
+from ..world import World
+from .contract import Report, Visit
+from .fidelity import AFTER_A_BREAK, FULL, preamble
+from .output import OutputEvents
+from .prompt import PromptError, stage_prompt
+from .report_outcome import Desk
+from .wire_files import WireFiles, attempts_json, last_place
+
+TAIL_CHARS = 4_000
+BROKEN_OFF = (
+    "The run was interrupted while you worked on a stage, and goes on from where that stage began. The workspace may "
+    "have been put back to what it was then: look before you rely on what you did since."
+)
+
+
+class _Memory(NamedTuple):
+    """The conversation a stage goes on with, and what its prompt says about what came before."""
+
+    found: Found
+    told: str | None
+
+
+def run(visit: Visit, world: World, work: CodergenWork) -> Report:
+    memory = _memory(visit)
+    try:
+        prompt = stage_prompt(visit, work.prompt, memory.told)
+    except PromptError as error:
+        return Report(Outcome.failed(str(error), FailureClass.DETERMINISTIC))
+    write_text(visit.folder / "prompt.md", prompt)
+    return _Stage(visit, world, work).answer(prompt, memory.found)
+
+
+def _memory(visit: Visit) -> _Memory:
+    """Return where a stage of fidelity `full` goes on; any other begins with what its prompt tells it."""
+    if visit.fidelity != FULL:
+        return _Memory(record.NOTHING, None)
+    found = record.find(_record_path(visit))
+    if not (found.damaged or found.interrupted):
+        return _Memory(found, "")
+    note = f"# An interruption\n\n{BROKEN_OFF}" if found.messages else ""
+    return _Memory(found, "\n\n".join(part for part in (note, preamble(visit, AFTER_A_BREAK)) if part))
+
+
+def _record_path(visit: Visit) -> Path:
+    """Return the file of the conversation: a thread's own, or one in the stage's folder."""
+    if visit.fidelity != FULL:
+        return visit.folder / "session.ndjson"
+    return visit.home / "threads" / f"{folder_name(visit.thread or visit.node.id)}.ndjson"
+
+
+class _Stage:
+    """One attempt: its doors, its tools, and what it leaves."""
+
+    def __init__(self, visit: Visit, world: World, work: CodergenWork) -> None:
+        self._visit = visit
+        self._world = world
+        self._work = work
+        self._log = SessionLog(visit.folder, f"{visit.node.id}-{visit.overall}-{visit.attempt}", world.clock)
+        self._files = WireFiles(visit.folder, self._log)
+        self._output = OutputEvents(visit, world)
+        self._desk = Desk(visit.node.outcomes)
+        self._profiles: dict[str, Profile] = {}
+        self._git: str | None = None
+
+    def answer(self, prompt: str, found: Found) -> Report:
+        visit, work = self._visit, self._work
+        asker = Asker(visit.run.run_id, visit.node.id, visit.number, visit.attempt)
+        try:
+            talk = Conversation(
+                visit.plan,
+                work.llm.chain,
+                asker,
+                self._world,
+                self._files,
+                place=last_place(visit, work.llm.chain),
+            )
+        except LlmError as error:
+            return self._report(None, Ended(outcome_of(error), ""))
+        self._files.hide = self._log.hide = talk.hide
+        stage = Stage(visit.node.id, visit.number, visit.attempt)
+        with talk, Record(_record_path(visit), stage, found, talk.hide) as kept:
+            self._tell_start(talk, kept, found)
+            ended = Session(self._ports(talk, kept), self._rules()).run(prompt)
+            outcome = ended.outcome or self._desk.outcome
+            if outcome is not None and _is_spent(outcome):
+                kept.give_up(outcome.failure_reason)
+            kept.end(outcome.word if outcome else "")
+            return self._report(talk, ended._replace(outcome=outcome))
+
+    def _ports(self, talk: Conversation, kept: Record) -> Ports:
+        return Ports(
+            model=talk,
+            record=kept,
+            profile=self._profile,
+            reported=lambda: self._desk.outcome is not None,
+            told=lambda: self._desk.outcome is not None or self._visit.status_files.reported,
+            inbox=Inbox(self._visit.folder / "inbox.ndjson"),
+            tell=self._log.add,
+            show=self._show,
+            cancellation=self._world.cancellation,
+        )
+
+    def _rules(self) -> Rules:
+        llm = self._work.llm
+        return Rules(
+            max_turns=llm.max_agent_turns,
+            malformed_limit=self._visit.plan.policy.malformed_tool_call_limit,
+            max_tokens=llm.max_tokens,
+            reasoning_effort=llm.reasoning_effort,
+            contexts={},
+        )
+
+    def _profile(self, provider: str, model: str) -> Profile:
+        """Return what a family of models is given; made when the first of it is asked."""
+        api = self._visit.plan.providers[provider].api
+        assert api is not None  # noqa: S101 - chains of backend api
+        family = api.profile_family
+        if family not in self._profiles:
+            self._profiles[family] = self._made(family, model)
+        return self._profiles[family]
+
+    def _made(self, family: str, model: str) -> Profile:
+        visit, bench = self._visit, self._bench()
+        project = read_instructions(visit.workspace, family)
+        if project.cut:
+            self._log.add("WARNING", {"code": "instructions", "message": f"cut at 32 KB: {', '.join(project.files)}"})
+        if self._git is None:
+            self._git = git_snapshot(bench)
+        date = self._world.clock.utc().partition("T")[0]
+        tools = (*profiles.tools_of(family), self._desk.tool)
+        return Profile(
+            system=system_prompt(family, model, date, self._git, bench, project),
+            definitions=profiles.definitions(tools),
+            toolbox=Toolbox(tools, bench, visit.node.hooks),
+        )
+
+    def _bench(self) -> Bench:
+        visit = self._visit
+        return Bench(
+            workspace=visit.workspace.resolve(),
+            shell=self._world.shell,
+            cancellation=self._world.cancellation,
+            environment=visit.environment,
+            command_default_ms=visit.node.timeouts.command_default_ms,
+            command_max_ms=visit.node.timeouts.command_max_ms,
+            outputs=visit.folder / "outputs",
+            on_output=self._output,
+        )
+
+    def _show(self, line: str) -> None:
+        self._output("stdout", f"{line}\n".encode(errors="replace"))
+
+    def _tell_start(self, talk: Conversation, kept: Record, found: Found) -> None:
+        model = self._work.llm.chain[talk.place]
+        facts: dict[str, Json] = {
+            "provider": model.provider,
+            "model": model.model,
+            "mode": self._work.mode,
+            "backend": "api",
+            "workspace": str(self._visit.workspace),
+            "fidelity": self._visit.fidelity,
+            "earlier_messages": len(kept.messages),
+        }
+        self._log.add("SESSION_START", facts)
+        if found.damaged:
+            message = "the file of this thread could not be read; its conversation begins anew"
+            self._log.add("WARNING", {"code": "thread", "message": message})
+        elif found.interrupted:
+            node, visit, attempt = found.interrupted
+            message = f"this conversation broke off in {node!r}, visit {visit}, attempt {attempt}"
+            self._log.add("WARNING", {"code": "thread", "message": message})
+
+    def _report(self, talk: Conversation | None, ended: Ended) -> Report:
+        self._output.flush()
+        outcome, visit = ended.outcome, self._visit
+        place = talk.place if talk else 0
+        used = self._work.llm.chain[place]
+        self._log.add("SESSION_END", {"state": outcome.word if outcome else "ended"})
+        write_text(visit.folder / "response.md", ended.text.rstrip("\n") + "\n")
+        write_provider_used(
+            visit.folder,
+            provider=used.provider,
+            model=used.model,
+            mode=self._work.mode,
+            backend="api",
+            failovers=place,
+            attempts=attempts_json(talk.attempts) if talk else (),
+        )
+        facts = {"last_response": ended.text} if ended.text else {}
+        usage = talk.usage if talk else NO_USAGE
+        return Report(outcome, facts=facts, usage=usage, output_tail=ended.text[-TAIL_CHARS:])
+
+
+def _is_spent(outcome: Outcome) -> bool:
+    """Whether a conversation ended so that going on with it would only repeat that."""
+    return outcome.failure_signature.startswith(
+        (ContextLength.kind, "repeated malformed", "too many malformed", "repeated failing", "loop ")
+    )
