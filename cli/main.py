@@ -39,6 +39,8 @@ COMMANDS: dict[str, Command] = {
     "answer": Command("answer", "answer a question that a run asks"),
     "stop": Command("stop", "stop a run"),
     "runs": Command("runs", "list the runs"),
+    "simulate": Command("simulate", "show all paths of a plan, and write one down as a scenario"),
+    "estimate": Command("estimate", "say how many model calls a plan can make, and what they can cost"),
     "explain": Command("explain", "say where an effective value of a plan came from"),
     "diff": Command("diff", "compare two plans by meaning"),
     "graph": Command("graph", "draw a plan or a pipeline"),

@@ -49,7 +49,7 @@ def run_stage(walk: Walk, node: Node, visit: int, arrival: Arrival) -> Stage | E
         if interrupted is not None:
             return interrupted
         outcome = made.outcome
-        if outcome.status is not Status.RETRY or not _routed(walk, node, made):
+        if outcome.status is not Status.RETRY or not is_routed(walk, node, outcome, made.report.facts):
             decision = retry.decide(node, outcome, attempt)
             if decision is retry.Decision.AGAIN:
                 stopped = _back_off(walk, node, visit, attempt, outcome)
@@ -244,11 +244,11 @@ def _interrupted(walk: Walk, node: Node, outcome: Outcome) -> Ending | None:
     return walk.tripped(trip, node.id, limit=True) if trip is not None else None
 
 
-def _routed(walk: Walk, node: Node, made: Attempt) -> bool:
+def is_routed(walk: Walk, node: Node, outcome: Outcome, facts: Mapping[str, Json]) -> bool:
     """Return whether an edge asks for this `retry` outcome; then no further attempt is made."""
-    own = {key: value for key, value in made.outcome.context_updates.items() if not is_engine_key(key)}
-    context = ChainMap(facts_of(made.outcome), dict(made.report.facts), own, walk.state.context)
-    return routing.retry_hop(node, made.outcome, context) is not None
+    own = {key: value for key, value in outcome.context_updates.items() if not is_engine_key(key)}
+    context = ChainMap(facts_of(outcome), dict(facts), own, walk.state.context)
+    return routing.retry_hop(node, outcome, context) is not None
 
 
 def _back_off(walk: Walk, node: Node, visit: int, attempt: int, outcome: Outcome) -> Ending | None:

@@ -34,7 +34,7 @@ def run_branches(walk: Walk, node: Node, visit: int, walk_on: WalkOn) -> Stage |
     """Walk the branches up to the join; return how the component ended, or how the run ends."""
     started_s = walk.world.clock.now_s()
     walk.world.emit(StageStarted(node.id, node.kind, visit, 1, 1, ""))
-    refused = _refused(walk, node)
+    refused = refused_entry(walk, node)
     if not refused and walk.state.region is None:
         refused = _fork(walk, node, visit)
     region = walk.state.region
@@ -58,7 +58,7 @@ def _settings(node: Node) -> ParallelWork:
     return node.work
 
 
-def _refused(walk: Walk, node: Node) -> str:
+def refused_entry(walk: Walk, node: Node) -> str:
     """Return why the region may not be entered; "" when it may. Branches that branch into themselves never end."""
     if node.id in walk.state.branch.split("/")[::3]:
         return f"a branch of {node.id!r} leads back to {node.id!r}; lead it to {walk.stop_at!r}"
@@ -203,7 +203,7 @@ class _Open:
 
     def _join(self, id_: str, ending: Ending) -> None:
         region = self._region
-        result = _result(self._outer, region.branches[id_], id_, ending, self._work.get(id_))
+        result = result_of(self._outer, region.branches[id_], id_, ending, self._work.get(id_))
         self._outer.record(Joined(self._outer.state.branch, self._node.id, region.visit, id_, result))
         self._outer.world.emit(_finished_event(self._node, region.visit, result))
 
@@ -254,7 +254,7 @@ def _last_word(state: RunState, ending: Ending) -> Ended:
     return Ended(state.position.node, outcome.word, "", "", outcome.notes)
 
 
-def _result(walk: Walk, state: RunState, id_: str, ending: Ending, work: Work | None) -> joins.Result:
+def result_of(walk: Walk, state: RunState, id_: str, ending: Ending, work: Work | None) -> joins.Result:
     """Return what `parallel.results` holds of a branch: all that whoever follows may want to know."""
     ended = _last_word(state, ending)
     seed = state.seed

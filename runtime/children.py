@@ -16,7 +16,7 @@ from .read_plan import plan_of
 from .run_dir import Ending, Manifest, RunDir
 from .state import RunState
 from .steps import manager
-from .steps.contract import Report, RunFacts, Step, Visit
+from .steps.contract import NOT_PLAYED, Report, RunFacts, Step, Visit
 from .steps.prompt import STEERED
 from .walk import Walk
 from .world import Answer, Cancellation, People, Question, World
@@ -25,9 +25,13 @@ Run = Callable[[Walk], Ending]
 
 
 def manager_step(walk: Walk, run: Run) -> Step:
-    """Return the step of a manager node of `walk`; `run` walks a whole pipeline."""
+    """Return the step of a manager node of `walk`; `run` walks a whole pipeline. A scenario may play the manager."""
+    played = walk.steps.get(Kind.MANAGER)
 
     def step(visit: Visit, world: World) -> Report:
+        report = played(visit, world) if played is not None else NOT_PLAYED
+        if report is not NOT_PLAYED:
+            return report
         return manager.supervise(visit, world, _Child(walk, visit, world, run), walk.steps.get(Kind.CODERGEN))
 
     return step

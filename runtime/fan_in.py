@@ -3,7 +3,7 @@
 It ends as its component did. A region that failed hands nothing on but its results.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +20,15 @@ from .walk import Arrival, Stage, Walk
 NONE: Mapping[str, Any] = {"id": "", "outcome": "", "head_sha": ""}
 
 
-def join(walk: Walk, node: Node, visit: int, arrival: Arrival) -> Stage | Ending:
-    """Rank the branches in `parallel.results`, or let the node's prompt choose; merge the best, or all of them."""
+Ask = Callable[[Walk, Node, int, Arrival, Sequence[joins.Result]], Stage | Ending]
+
+
+def join(walk: Walk, node: Node, visit: int, arrival: Arrival, ask: Ask | None = None) -> Stage | Ending:
+    """Rank the branches in `parallel.results`, or let the node's prompt choose; merge the best, or all of them.
+
+    Args:
+        ask: who chooses where a prompt asks for it; default: the node's model.
+    """
     started_s = walk.world.clock.now_s()
     results: Sequence[Any] = walk.state.context.get("parallel.results") or ()  # type: ignore[assignment]
     component = _component(walk, node)
@@ -35,7 +42,7 @@ def join(walk: Walk, node: Node, visit: int, arrival: Arrival) -> Stage | Ending
         walk.world.emit(StageStarted(node.id, node.kind, visit, 1, 1, ""))
         asked = Stage(node, visit, 1, Outcome.success(), {}, None, started_s)
     else:
-        chosen = _ask(walk, node, visit, arrival, ranked)
+        chosen = (ask or _ask)(walk, node, visit, arrival, ranked)
         if isinstance(chosen, Ending):
             return chosen
         if chosen.outcome.status is Status.FAIL:

@@ -84,23 +84,21 @@ def go(walk: Walk, arrival: Arrival) -> Ending:
     while arrival.node_id != walk.stop_at:
         node = walk.plan.nodes[arrival.node_id]
         visit = walk.state.visits.get(node.id, 0) + 1
-        ending = _may_not_enter(walk, node, visit)
+        ending = may_not_enter(walk, node, visit)
         if ending is not None:
             return ending
         stage = _visit(walk, node, visit, arrival)
         if isinstance(stage, Ending):
             return stage
-        ending = _write_down(walk, stage)
-        if ending is not None:
-            return ending
-        onward = follow(walk, node, stage.outcome)
+        onward = conclude(walk, stage)
         if isinstance(onward, Ending):
             return onward
         arrival = onward
     return Ending("success", f"arrived at {walk.stop_at!r}", "", walk.state.position.node)
 
 
-def _may_not_enter(walk: Walk, node: Node, visit: int) -> Ending | None:
+def may_not_enter(walk: Walk, node: Node, visit: int) -> Ending | None:
+    """Return how the walk ends instead of visiting `node`, if it does."""
     if walk.is_canceled():
         return walk.canceled(node.id)
     trip = walk.meter.time_is_up()
@@ -122,10 +120,21 @@ def _visit(walk: Walk, node: Node, visit: int, arrival: Arrival) -> Stage | Endi
         case Kind.FAN_IN:
             return fan_in.join(walk, node, visit, arrival)
         case Kind.START | Kind.EXIT | Kind.CONDITIONAL:
-            walk.world.emit(StageStarted(node.id, node.kind, visit, 1, 1, ""))
-            previous = walk.state.position.outcome
-            outcome = previous.passed_on() if previous and node.kind is not Kind.START else Outcome.success()
-            return Stage(node, visit, 1, outcome, {}, walk.state.dossier, walk.world.clock.now_s())
+            return pass_through(walk, node, visit)
+
+
+def pass_through(walk: Walk, node: Node, visit: int) -> Stage:
+    """Visit a node that does no work: it ends as what came before it did."""
+    walk.world.emit(StageStarted(node.id, node.kind, visit, 1, 1, ""))
+    previous = walk.state.position.outcome
+    outcome = previous.passed_on() if previous and node.kind is not Kind.START else Outcome.success()
+    return Stage(node, visit, 1, outcome, {}, walk.state.dossier, walk.world.clock.now_s())
+
+
+def conclude(walk: Walk, stage: Stage) -> Arrival | Ending:
+    """Write a finished visit down and return where the walk goes."""
+    ending = _write_down(walk, stage)
+    return ending if ending is not None else follow(walk, stage.node, stage.outcome)
 
 
 def _write_down(walk: Walk, stage: Stage) -> Ending | None:

@@ -4,12 +4,12 @@ The walk asks `next_hop` after every node; the answer names all candidates and w
 can answer "why did it go there?".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .context import holds, normalise_label
 from .outcome import Json, Outcome, Status
-from .plan import Edge, EdgeKind, Node, Plan
+from .plan import Edge, EdgeKind, ExitWork, Kind, Node, ParallelWork, Plan
 
 
 class Candidate(NamedTuple):
@@ -149,6 +149,30 @@ def no_way_on(node: Node, outcome: Outcome) -> str:
     if not node.edges:
         return f"node {node.id!r} is not an exit and no edge leads on from it"
     return f"no edge of {node.id!r} matches outcome={outcome.word}"
+
+
+class Way(NamedTuple):
+    """A step that a walk may take, whatever it takes to take it."""
+
+    to: str
+    edge: int  # its place among the node's edges; -1: a jump to a retry target, a catch or a join
+    restarts: bool
+
+
+def ways_on(plan: Plan, node: Node) -> Iterator[Way]:
+    """Yield every step that may follow `node`. `next_hop` takes no other, nor does a goal gate or a region."""
+    for index, edge in enumerate(node.edges):
+        yield Way(edge.to, index, restarts=edge.restart is not None)
+    if node.on_fail and node.kind is not Kind.EXIT:
+        yield Way(node.on_fail[0], -1, restarts=False)
+    elif node.catch is not None:
+        yield Way(node.catch, -1, restarts=False)
+    if isinstance(node.work, ParallelWork):
+        yield Way(node.work.join, -1, restarts=False)
+    if isinstance(node.work, ExitWork) and node.work.exit_status != "fail":
+        for gate in plan.nodes.values():
+            if gate.goal_gate and gate.on_fail:
+                yield Way(gate.on_fail[0], -1, restarts=False)
 
 
 class Gate(NamedTuple):

@@ -56,7 +56,7 @@ class Scenario:
         while "attempts" in chosen:
             shared = {key: value for key, value in chosen.items() if key != "attempts"}
             chosen = {**shared, **_at(chosen["attempts"], attempt)}
-        return _turn(chosen)
+        return turn_of(chosen)
 
 
 def _at(turns: Any, number: int) -> Mapping[str, Any]:
@@ -66,7 +66,8 @@ def _at(turns: Any, number: int) -> Mapping[str, Any]:
     return chosen
 
 
-def _turn(written: Mapping[str, Any]) -> Turn:
+def turn_of(written: Mapping[str, Any]) -> Turn:
+    """Return the turn that a document of the schema describes; what it leaves out has its default."""
     return Turn(
         status=written.get("status", "success"),
         text=written.get("text", ""),

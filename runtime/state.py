@@ -130,6 +130,14 @@ class RunState:
         branches = self.region.branches.values() if self.region else ()
         return max((self.elapsed_ms, self.paused_ms), *(branch.last_clocks() for branch in branches), (0, 0))
 
+    def copy(self) -> "RunState":
+        """Return a state that goes its own way from here, for whoever tries out what may follow."""
+        twin = object.__new__(RunState)
+        for name in self.__slots__:
+            value = getattr(self, name)
+            setattr(twin, name, value.copy() if isinstance(value, dict) else value)
+        return twin
+
     def _finish(self, entry: Finished) -> None:
         self.region = None
         self.position = Position(entry.node, entry.outcome, "")

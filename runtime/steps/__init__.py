@@ -6,7 +6,7 @@ from ..plan import Kind
 from ..scripted import Scenario
 from ..world import World
 from . import codergen, human, scripted, tool
-from .contract import Report, Step, Visit
+from .contract import NOT_PLAYED, Report, Step, Visit
 
 STEPS: Mapping[Kind, Step] = {
     Kind.CODERGEN: codergen.run,
@@ -32,4 +32,9 @@ def simulated(scenario: Scenario) -> Mapping[Kind, Step]:
             return human.run(visit, world)
         return scripted.play_gate(visit, world, scenario.turn(visit.node.id, visit.overall, visit.attempt))
 
-    return {Kind.CODERGEN: agent, Kind.TOOL: command, Kind.HUMAN: gate}
+    def manager(visit: Visit, world: World) -> Report:
+        if visit.node.id not in scenario:
+            return NOT_PLAYED
+        return scripted.play_manager(visit, world, scenario.turn(visit.node.id, visit.overall, visit.attempt))
+
+    return {Kind.CODERGEN: agent, Kind.TOOL: command, Kind.HUMAN: gate, Kind.MANAGER: manager}

@@ -68,4 +68,6 @@ class Report(NamedTuple):
     output_tail: str = ""  # the last lines of output, for the dossier of the stage that has to repair
 
 
+NOT_PLAYED = Report(None, output_tail="not played")  # a scenario's answer for a manager that it does not name
+
 Step = Callable[[Visit, World], Report]

@@ -28,7 +28,7 @@ def question_of(visit: Visit, text: str) -> Question:
     return Question(
         id=question_id(visit),
         text=text or visit.node.label or visit.node.id,
-        options=tuple(_option(edge) for edge in _choices(visit.node)),
+        options=options_of(visit.node),
         default=work.default_choice,
         timeout_ms=work.timeout_ms,
     )
@@ -52,15 +52,24 @@ def answered(world: World, question: Question, answer: Answer) -> Report:
     if chosen is None:
         cause = FailureClass.CANCELED if world.cancellation.reason else FailureClass.DETERMINISTIC
         return Report(Outcome.failed(answer.reason or "no answer", cause))
-    notes = "; ".join(part for part in (answer.note, answer.reason) if part)
+    return choice_of(chosen, answer.note, answer.reason)
+
+
+def choice_of(option: Option, note: str, reason: str) -> Report:
+    notes = "; ".join(part for part in (note, reason) if part)
     return Report(
-        Outcome.success(preferred_label=chosen.label, suggested_next_ids=(chosen.target,), notes=notes),
+        Outcome.success(preferred_label=option.label, suggested_next_ids=(option.target,), notes=notes),
         facts={
-            "human.gate.selected": chosen.target,
-            "human.gate.label": chosen.label,
-            "human.gate.note": answer.note,
+            "human.gate.selected": option.target,
+            "human.gate.label": option.label,
+            "human.gate.note": note,
         },
     )
+
+
+def options_of(node: Node) -> tuple[Option, ...]:
+    """Return what a person may choose at the gate."""
+    return tuple(_option(edge) for edge in _choices(node))
 
 
 def question_id(visit: Visit) -> str:

@@ -1,11 +1,12 @@
 """A turn of a scenario, played: the same files, events and outcome that the real thing would have left."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..events import LlmRequestSent, LlmResponseReceived
 from ..failure import parse_class
-from ..outcome import FailureClass, Outcome, Status
-from ..plan import CodergenWork, Model
+from ..outcome import FailureClass, Json, Outcome, Status
+from ..plan import CodergenWork, Model, Node
 from ..questions import named
 from ..scripted import Turn
 from ..session_log import SessionLog, write_provider_used, write_text
@@ -35,8 +36,8 @@ def play_agent(visit: Visit, world: World, turn: Turn, backend: str) -> Report:
     _emit_requests(visit, world, turn, model)
     failed, output = _work(visit, world, turn)
     _log_calls(log, turn)
-    text = turn.text or f"(scripted) {visit.node.id} ends in {turn.status or 'no outcome'}."
-    outcome = failed or _outcome(turn, visit)
+    text = text_of(turn, visit.node)
+    outcome = failed or outcome_of(turn, visit.node)
     if outcome is None and work.mode == "one_shot":
         outcome = Outcome.success()  # one call that ends with text
     log.add("ASSISTANT_TEXT_END", {"text": text, "tool_call_count": len(turn.tool_calls)})
@@ -55,22 +56,25 @@ def play_tool(visit: Visit, world: World, turn: Turn) -> Report:
     write_text(stdout, turn.text)
     write_text(stderr, turn.failure_reason)
     failed, output = _work(visit, world, turn)
-    outcome = failed or _outcome(turn, visit) or Outcome.success()
-    wrong = outcome.status in (Status.FAIL, Status.RETRY)
+    outcome = failed or outcome_of(turn, visit.node) or Outcome.success()
     return Report(
         outcome,
-        facts={
-            "tool.output": turn.text + turn.failure_reason,
-            "tool.exit_status": turn.exit_code if turn.exit_code is not None else int(wrong),
-        },
+        facts=tool_facts(turn, outcome),
         output_tail=output or "\n".join(part for part in (turn.text, turn.failure_reason) if part),
     )
+
+
+def play_manager(visit: Visit, world: World, turn: Turn) -> Report:
+    """Answer a manager: its child does not run."""
+    failed, output = _work(visit, world, turn)
+    outcome = failed or outcome_of(turn, visit.node) or Outcome.success()
+    return Report(outcome, facts={"last_response": text_of(turn, visit.node)}, output_tail=output or turn.text)
 
 
 def play_gate(visit: Visit, world: World, turn: Turn) -> Report:
     """Answer a human gate: `preferred_label` names the option, else the default or the first is taken."""
     failed, _ = _work(visit, world, turn)
-    outcome = _outcome(turn, visit)
+    outcome = outcome_of(turn, visit.node)
     if failed is not None or (outcome is not None and outcome.status is not Status.SUCCESS):
         return Report(failed or outcome)
     question = human.question_of(visit, "")
@@ -82,7 +86,21 @@ def play_gate(visit: Visit, world: World, turn: Turn) -> Report:
     return human.answered(world, question, Answer(target=target, reason="answered by the scenario"))
 
 
-def _outcome(turn: Turn, visit: Visit) -> Outcome | None:
+def text_of(turn: Turn, node: Node) -> str:
+    """Return what the model says in an LLM stage."""
+    return turn.text or f"(scripted) {node.id} ends in {turn.status or 'no outcome'}."
+
+
+def tool_facts(turn: Turn, outcome: Outcome) -> Mapping[str, Json]:
+    """Return what a tool node leaves in the context."""
+    wrong = outcome.status in (Status.FAIL, Status.RETRY)
+    return {
+        "tool.output": turn.text + turn.failure_reason,
+        "tool.exit_status": turn.exit_code if turn.exit_code is not None else int(wrong),
+    }
+
+
+def outcome_of(turn: Turn, node: Node) -> Outcome | None:
     """Return what the turn reports; None where it ends without saying how."""
     if turn.status is None:
         return None
@@ -95,7 +113,7 @@ def _outcome(turn: Turn, visit: Visit) -> Outcome | None:
         suggested_next_ids=turn.suggested_next_ids,
         context_updates=turn.context_updates,
         notes=turn.notes,
-        failure_reason=(turn.failure_reason or f"scripted failure of {visit.node.id}") if wrong else "",
+        failure_reason=(turn.failure_reason or f"scripted failure of {node.id}") if wrong else "",
         failure_class=parse_class(turn.failure_class) if wrong else None,
     )
 

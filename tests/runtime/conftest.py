@@ -195,7 +195,9 @@ def play_plan(
     prepare: Callable[[Stage], None] | None = None,
     listeners: Sequence[Any] = (),
     kinds: Sequence[Kind] = (Kind.TOOL, Kind.CODERGEN, Kind.HUMAN),
+    steps: Mapping[Kind, Any] | None = None,
 ) -> Played:
+    """Walk `plan`; `steps` take the place of the fake stages."""
     clock = FakeClock()
     cancellation = FakeCancellation(clock)
     if workspace is None:
@@ -207,7 +209,7 @@ def play_plan(
     meter = RunMeter(clock, plan.limits)
     stages = FakeStages(answers)
     world = World(clock, None, workspace, None, cancellation, records.emit, meter)  # type: ignore[arg-type]
-    steps = dict.fromkeys(kinds, stages)
+    steps = dict.fromkeys(kinds, stages) if steps is None else steps
     records.write_manifest(
         Manifest(
             name=plan.name,
