@@ -182,7 +182,10 @@ class WorktreeWorkspace:
             try:
                 self._git.run("worktree", "remove", "--force", "--force", str(folder))
             except GitError:  # git does not know it: it died while it made it
-                shutil.rmtree(folder)
+                try:
+                    shutil.rmtree(folder)
+                except OSError as error:  # a container left files of another user, say
+                    raise GitError(f"{folder} cannot be removed: {error.strerror or error}") from None
                 self._git.run("worktree", "prune")
 
     def _settle(self) -> None:

@@ -44,8 +44,8 @@ ENGINE_KEYS = frozenset({
     "outcome", "preferred_label", "failure_reason", "failure_class", "failure_signature", "current_node",
     "previous_node", "previous_outcome", "last_stage", "last_response", "tool.output", "tool.exit_status",
     "human.gate.selected", "human.gate.label", "human.gate.note", "parallel.results", "parallel.fan_in.best_id",
-    "parallel.fan_in.best_outcome", "parallel.fan_in.best_head_sha", "loop_restart.iteration",
-    "loop_restart.from_node",
+    "parallel.fan_in.best_outcome", "parallel.fan_in.best_head_sha", "stack.child.status", "stack.child.outcome",
+    "stack.child.node", "stack.child.folder", "loop_restart.iteration", "loop_restart.from_node",
 })  # fmt: skip
 
 _OBJECT = r"\{[^{}]*+\}"

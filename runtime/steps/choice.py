@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..context import as_text
 from ..events import Warned
 from ..joins import Result
 from ..outcome import FailureClass, Outcome, Status
@@ -50,7 +51,7 @@ def described(ranked: Sequence[Result]) -> str:
     for each in ranked:
         lines += ["", f"## {each['id']}", "", f"- outcome: {each['outcome']}, last stage {each['last_node']}"]
         lines += [f"- notes: {each['notes']}"] if each["notes"] else []
-        lines += [f"- context: {each['context']}"[:MOST_CHARS]] if each["context"] else []
+        lines += [f"- context: {as_text(each['context'])}"[:MOST_CHARS]] if each["context"] else []
         files: Sequence[str] = each["files"]  # type: ignore[assignment]
         more = f" and {len(files) - MOST_FILES} more" if len(files) > MOST_FILES else ""
         lines += [f"- changed files: {', '.join(files[:MOST_FILES])}{more}"] if files else []

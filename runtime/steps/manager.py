@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
-from ..context import holds
+from ..context import as_text, holds
 from ..events import ManagerCycled, Warned
 from ..outcome import NO_USAGE, FailureClass, Json, Outcome, Status, Usage
 from ..plan import CodergenWork, Kind, ManagerWork, Prompt
@@ -68,7 +68,7 @@ def supervise(visit: Visit, world: World, child: Child, model: Step | None) -> R
     """Run one attempt of a manager; `model` answers when it steers."""
     work = visit.node.work
     assert isinstance(work, ManagerWork)  # noqa: S101 - the plan's reader made it so
-    unable = _unable(work, model)
+    unable = _unable(visit, work, model)
     if unable:
         return Report(Outcome.failed(unable, FailureClass.STRUCTURAL))
     steering = _Steering(visit, world, work, model)
@@ -85,9 +85,11 @@ def supervise(visit: Visit, world: World, child: Child, model: Step | None) -> R
     return Report(outcome, facts=facts, usage=child.usage + steering.usage, output_tail=look.reason)
 
 
-def _unable(work: ManagerWork, model: Step | None) -> str:
+def _unable(visit: Visit, work: ManagerWork, model: Step | None) -> str:
     if not work.child:
         return "there is no child pipeline to manage; name it with the graph attribute stack.child_dotfile"
+    if not (visit.workspace / work.workdir).resolve().is_relative_to(visit.workspace.resolve()):
+        return f"stack.child_workdir={work.workdir!r} leads out of the workspace; name a folder in it"
     steers = "steer" in work.actions
     if steers and (work.llm is None or model is None):
         return "manager.actions says steer, but the node has no model to ask; give it llm_model and a prompt"
@@ -182,7 +184,7 @@ def described(look: Look) -> str:
         "",
         f"- status: {look.status}, stages finished: {look.finished}",
         f"- last stage: {look.node or 'none yet'}" + (f", which ended in {look.word}" if look.word else ""),
-        *([f"- context: {dict(look.context)}"[:MOST_CHARS]] if look.context else []),
+        *([f"- context: {as_text(look.context)}"[:MOST_CHARS]] if look.context else []),
         *(["", look.last_response[:MOST_CHARS]] if look.last_response else []),
         "",
         "Call the tool `report_outcome` with status=success. Its notes are given to the child's next stage: leave them "

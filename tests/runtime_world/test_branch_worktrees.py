@@ -282,6 +282,17 @@ def test_a_stage_that_leaves_its_branch_loses_nothing(repo: Any) -> None:
     assert {"left.txt", "seen"} == made.files()
 
 
+def test_a_stage_that_destroys_its_worktree_fails_its_branch_alone(repo: Any) -> None:
+    made = repo(region("rm .git"))
+    done = made.run()
+
+    assert (0, {"right.txt", "seen"}) == (done.code, made.files())
+    left, right = context_of(done)["parallel.results"]
+    assert ("fail", "success") == (left["outcome"], right["outcome"])
+    assert "could not be committed" in left["failure_reason"]
+    assert [] == list(done.folder.glob("parallel/**/worktree"))
+
+
 def test_one_folder_for_all_is_told(pipeline: Any) -> None:
     done = pipeline(region()).exec("--quiet")
 
