@@ -3,6 +3,7 @@
 Where the specification and the implementation that the list comes from differ, the specification is tested.
 """
 
+from ..llm.conftest import simulator
 from ..runtime_world.conftest import pipeline
 
-__all__ = ["pipeline"]
+__all__ = ["pipeline", "simulator"]
