@@ -61,6 +61,17 @@ def scenario(made: Any, text: str) -> str:
     return f"--simulate={made.folder / 's.yaml'}"
 
 
+def scripted(made: Any, text: str) -> Any:
+    """Let the provider answer by a script, in which the manager's turns are its steering calls; compile again."""
+    (made.folder / "script.yaml").write_text(f"version: 1\nnodes:\n{text}")
+    run_yaml = made.folder / "run.yaml"
+    run_yaml.write_text(run_yaml.read_text().replace("backend: scripted", "backend: scripted, script: script.yaml"))
+    program = [sys.executable, "-m", "attractor.cli.main", "compile", "-q", "run.yaml"]
+    compiled = subprocess.run(program, cwd=made.folder, capture_output=True, text=True, check=False)
+    assert 0 == compiled.returncode, compiled.stderr
+    return made
+
+
 def test_a_child_runs_in_a_run_directory_of_its_own_and_its_end_is_the_managers(family: Any) -> None:
     done = family(ONE_STAGE % "echo made > made.txt").exec("--quiet")
 
@@ -160,7 +171,7 @@ def test_a_note_reaches_the_childs_next_llm_stage_and_only_that(family: Any) -> 
     child = """wait [shape=parallelogram, tool_command="sleep 0.5"]; one [prompt="first"]; two [prompt="second"]
       start -> wait -> one -> two -> exit"""
     made = family(child, STEERS, poll="200ms")
-    done = made.exec("--quiet", scenario(made, '  watch: [{notes: "mind the gap"}, {}]\n'))
+    done = scripted(made, '  watch: [{notes: "mind the gap"}, {}]\n').exec("--quiet")
 
     assert 0 == done.code
     prompts = [(child_of(done) / f"stages/{stage}/1-1/prompt.md").read_text() for stage in ("one", "two")]
@@ -172,7 +183,7 @@ def test_a_note_reaches_the_childs_next_llm_stage_and_only_that(family: Any) -> 
 def test_a_model_may_stop_the_child(family: Any, status: str, code: int) -> None:
     made = family(ONE_STAGE % "sleep 60", STEERS)
     said = f"{{status: {status}, preferred_label: stop, notes: enough, failure_reason: hopeless}}"
-    done = made.exec("--quiet", scenario(made, f"  watch: {said}\n"))
+    done = scripted(made, f"  watch: {said}\n").exec("--quiet")
 
     assert code == done.code
     assert ("canceled", "its manager stopped it: enough") == tuple(
@@ -183,7 +194,7 @@ def test_a_model_may_stop_the_child(family: Any, status: str, code: int) -> None
 
 def test_a_steering_call_that_fails_leaves_the_child_alone(family: Any) -> None:
     made = family(ONE_STAGE % "sleep 0.3", STEERS, poll="100ms")
-    done = made.exec("--quiet", scenario(made, "  watch: {status: fail, failure_reason: http 503}\n"))
+    done = scripted(made, "  watch: {status: fail, failure_reason: http 503}\n").exec("--quiet")
 
     assert 0 == done.code
     assert "'watch' could not steer its child: http 503" in [
@@ -193,7 +204,7 @@ def test_a_steering_call_that_fails_leaves_the_child_alone(family: Any) -> None:
 
 def test_a_child_that_is_not_started_waits_for_the_model_to_say_so(family: Any) -> None:
     made = family(ONE_STAGE % "true", f"{STEERS}, stack.child_autostart=false")
-    done = made.exec("--quiet", scenario(made, "  watch: [{}, {preferred_label: start}, {}]\n"))
+    done = scripted(made, "  watch: [{}, {preferred_label: start}, {}]\n").exec("--quiet")
 
     assert 0 == done.code
     cycles = [event["child_status"] for event in done.events if event["event"] == "manager_cycle"]
