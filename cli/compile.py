@@ -1,9 +1,18 @@
-"""Check pipelines; compile one to plan.json.
+"""Check a pipeline and write its plan: NAME.plan.json beside run.yaml.
 
-FILE is a run.yaml, or with --check also a .dot file: with the run.yaml beside it that names it, else as a graph alone
-(rules that need run.yaml do not run).
+Every mistake of run.yaml, the graph and the files they name is reported in one
+run, at its line and column. With errors no plan is written. With --check, FILE
+may also be a .dot file: it is checked with the run.yaml beside it that names
+it, else alone (then the rules that need a run.yaml do not run).
 
-exit codes: 0 clean or warnings only, 1 errors (or warnings with --strict), 2 usage or internal error
+examples:
+  attractor compile                        the run.yaml of this folder
+  attractor compile --check demo/*.dot     only check
+  attractor compile --check --fix          mend what can be mended safely
+  attractor compile --set limits.max_llm_calls=10
+
+exit codes: 0 clean, or warnings only; 1 errors (or warnings with --strict);
+2 asked wrongly, or a bug of attractor
 """
 
 import argparse

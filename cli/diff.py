@@ -1,6 +1,11 @@
-"""Compare two plans by meaning: what would run differently, node by node, whatever the text looked like.
+"""Compare two plans by meaning: what would run differently, node by node,
+whatever the text looked like.
 
-exit codes: 0 they mean the same, 1 they differ, 2 one of them is no plan
+examples:
+  attractor diff before.plan.json after.plan.json
+  attractor diff before.plan.json after.plan.json --format json
+
+exit codes: 0 they mean the same; 1 they differ; 2 one of them is no plan
 """
 
 import argparse

@@ -1,10 +1,17 @@
 """Run a plan.
 
-The run directory explains everything the run did; its default is below the user's state folder. The last line on
-stdout says the result, the run directory and the branch; with --json it is the last event.
+The run directory explains everything that the run did; by default it is made
+below the user's state folder. The last line on stdout says the result, the run
+directory and the branch; with --json it is the last event.
 
-exit codes: 0 the pipeline ended in success, 1 it failed, 2 usage, or an invalid or stale plan, 3 preflight failed,
-130 or 143 stopped by a signal
+examples:
+  attractor exec pipeline.plan.json
+  attractor exec pipeline.plan.json --simulate            no model is asked
+  attractor exec pipeline.plan.json --simulate=bad-day.yaml --run-dir out
+
+exit codes: 0 the pipeline ended in success; 1 it failed; 2 asked wrongly, or an
+invalid or stale plan; 3 what the run needs is missing; 130, 143 stopped by a
+signal
 """
 
 import argparse

@@ -1,7 +1,16 @@
-"""Say where the effective values of a plan came from.
+"""Say where the effective values of a plan came from: at which line of which
+file, or by which default.
 
-Without NODE: the values of the run as a whole, and the list of nodes. NODE may also be an edge, "a -> b", or a field
-of the run, limits.max_restarts. FIELD is a field of plan.json (timeouts.stage_ms, or short: stage_ms) or an attribute.
+NODE may also be an edge, "a -> b", or a field of the run, limits.max_restarts.
+FIELD is a field of plan.json (timeouts.stage_ms, or short: stage_ms) or an
+attribute. Without NODE: the values of the run as a whole, and the nodes.
+
+examples:
+  attractor explain pipeline.plan.json
+  attractor explain pipeline.plan.json write
+  attractor explain pipeline.plan.json write llm_model
+
+exit codes: 0 said; 2 no such plan, node or field
 """
 
 import argparse

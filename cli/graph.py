@@ -1,6 +1,15 @@
-"""Draw a plan, or a pipeline that need not be free of errors yet. The end of OUTPUT says the form: .svg .png .pdf .dot
+"""Draw a plan, or a pipeline that need not be free of errors yet.
 
-Without --output the text of the drawing in the DOT language goes to stdout. Everything but .dot needs Graphviz.
+The end of OUTPUT says the form: .svg, .png, .pdf or .dot. Without --output the
+drawing goes to stdout as text in the DOT language. Everything but .dot needs
+Graphviz.
+
+examples:
+  attractor graph -o pipeline.svg              the run.yaml of this folder
+  attractor graph g.plan.json --run DIR -o g.png   coloured by how a run went
+
+exit codes: 0 drawn; 1 it cannot be read as a graph; 2 asked wrongly, or no
+Graphviz
 """
 
 import argparse

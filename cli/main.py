@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 from functools import partial
 from io import TextIOWrapper
-from types import ModuleType
-from typing import NamedTuple, TextIO
+from typing import NamedTuple, NoReturn, TextIO
 
 
 class ExitCode(IntEnum):
@@ -47,6 +46,8 @@ COMMANDS: dict[str, Command] = {
     "schema": Command("schema", "print a JSON Schema"),
     "rules": Command("rules", "list the lint rules, or explain one"),
     "simulate-provider": Command("simulate_provider", "serve the providers' protocols locally, from a scenario"),
+    "doctor": Command("doctor", "say what this machine lacks, and how to get it"),
+    "completion": Command("completion", "print the completion script for a shell"),
 }
 
 
@@ -81,7 +82,7 @@ def _run(argv: Sequence[str], command: Command, stdout: TextIO, stderr: TextIO) 
     gc.disable()
     try:
         module = importlib.import_module(f".{command.module}", __package__)
-        arguments = _arguments(argv, module)
+        arguments = parser_of(argv[0]).parse_args(argv[1:])
     except SystemExit as end:  # argparse: 0 after --help, 2 after a wrong argument
         return int(end.code or 0)
     finally:
@@ -93,39 +94,78 @@ def _run(argv: Sequence[str], command: Command, stdout: TextIO, stderr: TextIO) 
     return code
 
 
-def _arguments(argv: Sequence[str], module: ModuleType) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog=f"attractor {argv[0]}",
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong and where help is: a page of usage hides both."""
+
+    def error(self, message: str) -> NoReturn:
+        unknown = message.removeprefix("unrecognized arguments: ")
+        if unknown != message:
+            from attractor.compiler.suggest import did_you_mean
+
+            options = [option for action in self._actions for option in action.option_strings]
+            hint = did_you_mean(unknown.split("=")[0].split()[0], options) if unknown.startswith("-") else ""
+            message = f"there is no {unknown.split()[0]!r} here" + (hint and f"; {hint}")
+        self.exit(ExitCode.USAGE, f"{self.prog}: {message}\n`{self.prog} --help` says more\n")
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """Return the parser of one of `COMMANDS`."""
+    module = importlib.import_module(f".{COMMANDS[name].module}", __package__)
+    parser = _Parser(
+        prog=f"attractor {name}",
         description=module.__doc__,
         allow_abbrev=False,
         formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_columns()),
     )
     module.configure(parser)
-    return parser.parse_args(argv[1:])
+    return parser
 
 
 def _columns() -> int:
     """Return how wide help may be; argparse would load shutil to find out, at every start."""
     try:
-        return min(max(os.get_terminal_size().columns, 60), 120)
+        return min(max(os.get_terminal_size().columns - 1, 60), 100)
     except OSError:
-        return 100
+        return 79
 
 
 def _front_page(argv: Sequence[str], stdout: TextIO, stderr: TextIO) -> int:
-    text = "usage: attractor COMMAND [ARGUMENTS]\n\n" + "".join(
-        f"  {name:<17} {command.help}\n" for name, command in COMMANDS.items()
-    ) + "\n`attractor COMMAND --help` says more.\n"  # fmt: skip
     if not argv or argv[0] in {"-h", "--help", "help"}:
-        stdout.write(text)
-        return ExitCode.OK
+        if len(argv) < 2 or argv[0] != "help":
+            stdout.write(_overview())
+            return ExitCode.OK
+        if argv[1] in COMMANDS:
+            return main([argv[1], "--help"], stdout, stderr)
+        argv = argv[1:]
     if argv[0] in {"-V", "--version"}:
         from importlib.metadata import version
 
         stdout.write(f"attractor {version('attractor')}\n")
         return ExitCode.OK
-    stderr.write(f"attractor: no such command: {argv[0]!r}\n\n{text}")
+    from attractor.compiler.suggest import did_you_mean
+
+    hint = did_you_mean(argv[0], COMMANDS) or "`attractor --help` lists them"
+    if os.path.isfile(argv[0]) or argv[0].endswith((".yaml", ".yml")):
+        hint = f"did you mean `attractor run {argv[0]}`?"
+    stderr.write(f"attractor: there is no command {argv[0]!r}; {hint}\n")
     return ExitCode.USAGE
+
+
+def _overview() -> str:
+    commands = "".join(f"  {name:<17}  {command.help}\n" for name, command in COMMANDS.items())
+    return f"""usage: attractor COMMAND [ARGUMENTS]
+
+Compile agent pipelines to a flat plan, then run exactly that plan.
+
+{commands}
+From nothing to a running pipeline, offline:
+
+  attractor init greeting && cd greeting
+  attractor compile
+  attractor run
+
+`attractor COMMAND --help` says more; `attractor --version` says which this is.
+"""
 
 
 if __name__ == "__main__":

@@ -1,4 +1,13 @@
-"""List the lint rules, or explain one: what it reports, why, a bad and a good example, how to silence it."""
+"""List the lint rules, or explain one: what it reports, why, a bad and a good
+example, and how to silence it.
+
+examples:
+  attractor rules
+  attractor rules timeout_unitless
+  attractor rules --format json
+
+exit codes: 0 said; 2 there is no such rule
+"""
 
 import argparse
 import json

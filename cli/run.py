@@ -1,7 +1,14 @@
-"""Compile a run.yaml, then run the plan, in one step. The plan is kept in the run directory.
+"""Compile a run.yaml and run its plan, in one step. The plan is kept in the run
+directory; findings that are no errors are not shown (`attractor compile` does).
 
-exit codes: 0 the pipeline ended in success, 1 it failed, 2 usage or compile errors, 3 preflight failed, 130 or 143
-stopped by a signal
+examples:
+  attractor run                            the run.yaml of this folder
+  attractor run demo/run.yaml --quiet      only the last line
+  attractor run --simulate                 no model is asked: all succeed
+
+exit codes: 0 the pipeline ended in success; 1 it failed; 2 asked wrongly, or
+errors in the pipeline; 3 what the run needs is missing; 130, 143 stopped by a
+signal
 """
 
 import argparse

@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
     if arguments.install is not None:
         return _install(arguments, stdout, stderr)
-    names = sorted(name.removesuffix(SUFFIX) for name in os.listdir(FOLDER) if name.endswith(SUFFIX))
+    names = schema_names()
     if arguments.name is None:
         stdout.write("".join(f"{name:<{max(map(len, names))}}  {_title(name)}\n" for name in names))
         return ExitCode.OK
@@ -46,6 +46,10 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
         return ExitCode.USAGE
     write_bytes(stdout, _content(arguments.name))
     return ExitCode.OK
+
+
+def schema_names() -> list[str]:
+    return sorted(name.removesuffix(SUFFIX) for name in os.listdir(FOLDER) if name.endswith(SUFFIX))
 
 
 def _install(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:

@@ -1,10 +1,17 @@
-"""Serve the four providers' protocols on 127.0.0.1, as a scenario says, until SIGINT or SIGTERM.
+"""Serve the four protocols of providers on 127.0.0.1, until SIGINT or SIGTERM:
+for tests without keys and without the network.
 
-Without --scenario every request gets a fixed text. `attractor schema simulator` is the format of a scenario; it can
-answer with texts, tool calls in every shape seen in the wild, errors, and broken streams. GET /_simulator/requests
-returns what was asked, with the keys hidden.
+Without --scenario every request gets a fixed text. A scenario can answer with
+texts, tool calls in every shape seen in the wild, errors, and broken streams;
+`attractor schema simulator` is its format. GET /_simulator/requests returns
+what was asked, with the keys hidden.
 
-exit codes: 0 stopped by a signal, 2 the scenario is wrong, or the port or the record cannot be had
+examples:
+  attractor simulate-provider
+  attractor simulate-provider --scenario overload.yaml --port 8089
+
+exit codes: 0 stopped by a signal; 2 the scenario is wrong, or the port or the
+record cannot be had
 """
 
 import argparse
