@@ -1,9 +1,15 @@
-"""Answer a question that a run asks. Without CHOICE: list the questions that are open.
+"""Answer a question that a run asks. Without CHOICE: list the questions that are
+open.
 
-QUESTION may be left out while only one is open. CHOICE is an option's label, key, number or target.
+QUESTION may be left out while only one is open. CHOICE is an option's label,
+key, number or target.
 
-exit codes: 0 answered, or listed; 1 it was answered already, or the run cannot take an answer; 2 there is no such run,
-question or choice
+examples:
+  attractor answer RUN
+  attractor answer RUN approve --note "but mind the tests"
+
+exit codes: 0 answered, or listed; 1 it was answered already, or the run cannot
+take an answer; 2 there is no such run, question or choice
 """
 
 import argparse

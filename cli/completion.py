@@ -11,113 +11,52 @@ exit codes: 0 printed; 2 no such shell
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TextIO
+import os
+from collections.abc import Iterator
+from io import StringIO
+from typing import TextIO
 
 from .disk import Disk
-from .main import COMMANDS, ExitCode, parser_of
+from .main import COMMANDS, ExitCode
+from .run_place import open_run, state_folder
 
 SHELLS = ("bash", "zsh", "fish")
 MAX_PLAN_BYTES = 1 << 26
-
-_CONFIGS = ("yaml", "yml", "json")
-_GRAPHS = ("dot", "gv")
-# How the value that stands as METAVAR in the help is completed: by the ends of file names, as a folder, as a node.
-_FILES: Mapping[str, tuple[str, ...]] = {
-    "FILE": (*_CONFIGS, *_GRAPHS),
-    "RUN.yaml": _CONFIGS,
-    "SCENARIO": _CONFIGS,
-    "PLAN": ("json",),
-    "OLD": ("json",),
-    "NEW": ("json",),
-    "OUTPUT": (),
-}
-_FOLDERS = ("DIR", "RUN_DIR")
-
-
-class Value(NamedTuple):
-    """What may stand at a place: one of the words, or a file, folder or node."""
-
-    words: tuple[str, ...] = ()
-    ends: tuple[str, ...] | None = None  # of file names; (): of any; None: no file
-    folder: bool = False
-    node: bool = False
-
-
-class Option(NamedTuple):
-    names: tuple[str, ...]
-    help: str
-    value: Value | None  # None: takes none
-    optional: bool  # the value may be left out
-
-
-class Shape(NamedTuple):
-    """A command as a shell needs to know it."""
-
-    name: str
-    help: str
-    options: tuple[Option, ...]
-    places: tuple[Value, ...]  # one for each argument in turn; the last one also for all that follow
+MOST_RUNS = 50
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", nargs="?", choices=SHELLS, metavar="SHELL", help="bash, zsh or fish")
-    parser.add_argument("--nodes", metavar="PLAN", help=argparse.SUPPRESS)  # asked by the scripts
+    parser.add_argument("--nodes", metavar="PLAN", help=argparse.SUPPRESS)  # asked by the scripts, as the next one
+    parser.add_argument("--runs", action="store_true", help=argparse.SUPPRESS)
 
 
 def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
     if arguments.nodes is not None:
         stdout.writelines(f"{name}\n" for name in _nodes(arguments.nodes))
         return ExitCode.OK
+    if arguments.runs:
+        from attractor.runtime.run_index import runs
+
+        stdout.writelines(f"{row.run_id}\n" for row in runs(state_folder())[:MOST_RUNS])
+        return ExitCode.OK
     if arguments.shell is None:
         stderr.write(f"attractor completion: name the shell: {', '.join(SHELLS)}\n")
         return ExitCode.USAGE
-    from . import completion_scripts
+    from .command_shapes import shape_of
+    from .completion_scripts import SCRIPTS
 
-    stdout.write(completion_scripts.SCRIPTS[arguments.shell](tuple(map(_shape, COMMANDS))))
+    stdout.write(SCRIPTS[arguments.shell](tuple(map(shape_of, COMMANDS))))
     return ExitCode.OK
 
 
-def _nodes(path: str) -> Iterator[str]:
-    """Yield the ids of the nodes of a plan; nothing when it is none: nobody reads complaints while typing."""
+def _nodes(name: str) -> Iterator[str]:
+    """Yield the ids of the nodes of a plan or run; nothing when it is none: nobody reads complaints while typing."""
+    if not name.endswith(".json"):
+        run = open_run(name, "completion", StringIO())
+        name = os.path.join(run.folder, "plan.json") if run is not None else name
     try:
-        plan = json.loads(Disk().read(path, MAX_PLAN_BYTES))
+        plan = json.loads(Disk().read(name, MAX_PLAN_BYTES))
         yield from (node["id"] for node in plan["nodes"])
     except (OSError, ValueError, TypeError, KeyError):
         return
-
-
-def _shape(name: str) -> Shape:
-    actions = parser_of(name)._actions
-    options = (_option(action) for action in actions if action.option_strings and action.help != argparse.SUPPRESS)
-    places = (_value(name, action) for action in actions if not action.option_strings)
-    return Shape(name, COMMANDS[name].help, tuple(options), tuple(places))
-
-
-def _option(action: argparse.Action) -> Option:
-    value = None if action.nargs == 0 else _value("", action)
-    return Option(tuple(action.option_strings), action.help or "", value, action.nargs == "?")
-
-
-def _value(command: str, action: argparse.Action) -> Value:
-    metavar = action.metavar if isinstance(action.metavar, str) else ""
-    if action.choices:
-        return Value(words=tuple(map(str, action.choices)))
-    if metavar in _FOLDERS:
-        return Value(folder=True)
-    if metavar in _FILES:
-        return Value(ends=_FILES[metavar])
-    return Value(node=metavar == "NODE", words=_words(command))
-
-
-def _words(command: str) -> tuple[str, ...]:
-    """Return the words that the free argument of a command may be."""
-    if command == "rules":
-        from attractor.compiler.rules import RULES
-
-        return tuple(sorted(rule.id for rule in RULES))
-    if command == "schema":
-        from .schema import schema_names
-
-        return tuple(schema_names())
-    return ()

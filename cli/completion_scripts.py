@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from .completion import Option, Shape, Value
+from .command_shapes import Option, Shape, Value
 
 # bash: also the 3.2 of macOS, so no compopt without a way around, and no mapfile.
 _BASH = r"""# completion of attractor, for bash 3.2 and newer
@@ -23,7 +23,7 @@ _attractor_files() {
 }
 _attractor() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} program=${COMP_WORDS[0]}
-  local at=$COMP_CWORD place=0 plan= taking= word i
+  local at=$COMP_CWORD place=0 first= taking= word i
   COMPREPLY=()
   if [ "$current" = = ]; then current=; elif [ "$previous" = = ]; then previous=${COMP_WORDS[COMP_CWORD-2]}; fi
   if [ "$at" -eq 1 ]; then _attractor_words '@COMMANDS@'; return; fi
@@ -35,7 +35,7 @@ _attractor() {
     case $word in
       =) i=$((i + 1)) ;;
       -*) case " $taking " in *" $word "*) [ "${COMP_WORDS[i+1]}" = = ] || i=$((i + 1)) ;; esac ;;
-      *) [ -n "$plan" ] || plan=$word; place=$((place + 1)) ;;
+      *) [ -n "$first" ] || first=$word; place=$((place + 1)) ;;
     esac
   done
   case ${COMP_WORDS[1]} in
@@ -85,8 +85,10 @@ def _bash_value(value: Value) -> str:
         return "_attractor_files /"
     if value.ends is not None:
         return f"_attractor_files '{' '.join(value.ends)}'"
-    if value.node:
-        return '_attractor_words "$("$program" completion --nodes "$plan" 2>/dev/null)"'
+    if value.asked == "nodes":
+        return '_attractor_words "$("$program" completion --nodes "$first" 2>/dev/null)"'
+    if value.asked == "runs":
+        return '_attractor_words "latest $("$program" completion --runs 2>/dev/null)"; _attractor_files /'
     return f"_attractor_words '{' '.join(value.words)}'"
 
 
@@ -96,7 +98,9 @@ def _bash_value(value: Value) -> str:
 def zsh(shapes: Sequence[Shape]) -> str:
     lines = ["#compdef attractor", "_attractor_nodes() {", "  local -a nodes"]
     lines += ['  nodes=(${(f)"$(_call_program nodes attractor completion --nodes ${(Q)line[1]} 2>/dev/null)"})']
-    lines += ["  compadd -a nodes", "}", "_attractor() {", "  local -a commands line", "  commands=("]
+    lines += ["  compadd -a nodes", "}", "_attractor_runs() {"]
+    lines += ['  compadd latest ${(f)"$(_call_program runs attractor completion --runs 2>/dev/null)"}; _files -/', "}"]
+    lines += ["_attractor() {", "  local -a commands line", "  commands=("]
     lines += [f"    {_quoted(f'{shape.name}:{_plain(shape.help)}')}" for shape in shapes]
     lines += ["  )", "  if (( CURRENT == 2 )); then _describe command commands; return; fi"]
     lines += ["  local command=$words[2]", "  shift words; (( CURRENT-- ))", "  case $command in"]
@@ -129,8 +133,8 @@ def _zsh_value(value: Value) -> str:
         return "_files -/"
     if value.ends is not None:
         return f'_files -g "*.({"|".join(value.ends)})"' if value.ends else "_files"
-    if value.node:
-        return "_attractor_nodes"
+    if value.asked:
+        return f"_attractor_{value.asked}"
     return f"({' '.join(value.words)})" if value.words else " "
 
 
@@ -157,7 +161,7 @@ def fish(shapes: Sequence[Shape]) -> str:
         lines += [f"{begin} {named} {_fish_option(option)}" for option in shape.options]
         for place in dict.fromkeys(shape.places):
             node = f"-n {_quoted(f'__fish_seen_subcommand_from {shape.name}; and __attractor_node_place')}"
-            lines.append(f"{begin} {node if place.node else named} {_fish_value(place)}")
+            lines.append(f"{begin} {node if place.asked == 'nodes' else named} {_fish_value(place)}")
     return "\n".join(lines) + "\n"
 
 
@@ -173,8 +177,10 @@ def _fish_value(value: Value) -> str:
     if value.ends is not None:
         ends = " ".join(f".{end}" for end in value.ends)
         return f"-k -a '(__fish_complete_suffix {ends})'" if value.ends else "-F"
-    if value.node:
+    if value.asked == "nodes":
         return "-a '(__attractor_nodes)'"
+    if value.asked == "runs":
+        return "-a 'latest (attractor completion --runs 2>/dev/null) (__fish_complete_directories)'"
     return f"-a {_fish(' '.join(value.words))}"
 
 

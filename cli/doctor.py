@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TextIO
 
-from .machine import Check, packages, program, python, state_folder, terminal
+from .machine import Check, packages, program, python, run_directories, terminal
 from .main import ExitCode
 from .run_file import NoRunFile, run_file
 
@@ -58,7 +58,7 @@ def _machine(stdout: TextIO) -> Iterator[Check]:
     for agent in ("claude", "codex", "gemini"):
         yield program(agent, purpose="providers with `backend: cli` run it")
     yield terminal(stdout, os.environ)
-    yield state_folder()
+    yield run_directories()
 
 
 def _run(given: str | None) -> Iterator[Check]:

@@ -1,9 +1,16 @@
-"""Say how many calls a plan can make to models, at most, and what they can cost: per node and in total.
+"""Say how many calls a plan can make to models, at most, and what they can cost:
+per node and in total.
 
-It is the worst case that the plan allows, from visits, attempts, turns, restarts and retries; most runs stay far below.
-What a request holds cannot be known before it is made: --input-tokens and --output-tokens say what to take for it.
+It is the worst case that the plan allows, from visits, attempts, turns,
+restarts and retries; most runs stay far below. What a request holds cannot be
+known before it is made: --input-tokens and --output-tokens say what to take.
 
-exit codes: 0 there is a bound on the calls, 1 there is none, 2 usage, or an invalid plan
+examples:
+  attractor estimate pipeline.plan.json
+  attractor estimate pipeline.plan.json --input-tokens 40000
+
+exit codes: 0 there is a bound on the calls; 1 there is none; 2 asked wrongly,
+or an invalid plan
 """
 
 import argparse

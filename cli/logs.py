@@ -1,8 +1,13 @@
 """Tell what a run did, one line per event, as `attractor exec` prints them.
 
-With --follow it goes on until the run ends. With --node the last attempt's own output follows the events.
+With --follow it goes on until the run ends. With --node the last attempt's own
+output follows the events.
 
-exit codes: 0 told, 2 there is no such run or node
+examples:
+  attractor logs latest --follow
+  attractor logs RUN --node check
+
+exit codes: 0 told; 2 there is no such run or node
 """
 
 import argparse

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple, TextIO
 
+from .run_place import state_folder
+
 TIMEOUT_S = 20
 
 _MANAGERS = (
@@ -111,11 +113,9 @@ def terminal(stdout: TextIO, environment: Mapping[str, str]) -> Check:
     return Check("terminal", "ok", f"{name}: a run shows a live view", "the live view", "")
 
 
-def state_folder() -> Check:
+def run_directories() -> Check:
     """Whether run directories can be made where they are made by default."""
-    from platformdirs import user_state_path
-
-    folder = user_state_path("attractor") / "runs"
+    folder = state_folder() / "runs"
     name, purpose = "run directories", "runs leave their files there"
     nearest = folder
     while not nearest.exists() and nearest != nearest.parent:

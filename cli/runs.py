@@ -1,6 +1,13 @@
 """List the runs of this user, newest first.
 
-The list is an index over run directories, made anew whenever it is missing; the directories are the truth.
+The list is an index over run directories, made anew whenever it is missing; the
+directories are the truth.
+
+examples:
+  attractor runs
+  attractor runs --state fail --name rogue
+
+exit codes: 0 listed; 2 asked wrongly
 """
 
 import argparse

@@ -1,11 +1,17 @@
-"""Look at all paths of a plan without running it: what leads to every edge and exit, how a run can end, what is never
-reached.
+"""Look at all paths of a plan without running it: what leads to every edge and
+exit, how a run can end, what is never reached.
 
---witness writes the shortest path to something as a scenario, which `attractor exec PLAN --simulate=SCENARIO` plays:
-to a node (NODE), along an edge ("A -> B"), to a success past a failed stage ("past NODE"), or to another end as the
-table names it ("failure NODE"). To play one scenario, use `attractor exec PLAN --simulate`.
+--witness writes the shortest path to something as a scenario, which
+`attractor exec PLAN --simulate=SCENARIO` plays: to a node (NODE), along an edge
+("A -> B"), to a success past a failed stage ("past NODE"), or to another end as
+the table names it ("failure NODE"). To play one scenario, use `attractor exec`.
 
-exit codes: 0 all is reached, 1 a node or an edge is not, or no path ends in success, 2 usage, or an invalid plan
+examples:
+  attractor simulate pipeline.plan.json --all-paths
+  attractor simulate pipeline.plan.json --witness "a -> b" -o way.yaml
+
+exit codes: 0 all is reached; 1 a node or an edge is not, or no path ends in
+success; 2 asked wrongly, or an invalid plan
 """
 
 import argparse

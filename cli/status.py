@@ -1,6 +1,12 @@
-"""Say where a run stands: what runs, what failed and why, what it has used, what it asks, and what to do next.
+"""Say where a run stands: what runs, what failed and why, what it has used, what
+it asks, and what to do next.
 
-exit codes: 0 it goes on or ended in success, 1 it failed, was stopped or died, 2 there is no such run
+examples:
+  attractor status latest
+  attractor status RUN --json
+
+exit codes: 0 it goes on, or ended in success; 1 it failed, was stopped or died;
+2 there is no such run
 """
 
 import argparse

@@ -1,6 +1,12 @@
-"""Stop a run: ask its process to end its stages, write down where it stands, and go.
+"""Stop a run: ask its process to end its stages, write down where it stands, and
+go.
 
-exit codes: 0 it stopped; 1 it was not running, or is still there; 2 there is no such run
+examples:
+  attractor stop latest
+  attractor stop RUN --force --wait 5
+
+exit codes: 0 it stopped; 1 it was not running, or is still there; 2 there is no
+such run
 """
 
 import argparse

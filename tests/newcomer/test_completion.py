@@ -37,6 +37,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "notes.txt").write_text("")
     (folder / "my runs").mkdir()
     assert 0 == main(["compile", str(folder / "run.yaml")])
+    state = ("--run-id", "my-run", "--run-dir", f"{folder}.state/attractor/runs/my-run")
+    assert 0 == main(["exec", str(folder / "g.plan.json"), "--quiet", *state], io.StringIO())
     for shell in ("bash", "zsh", "fish"):
         script = io.StringIO()
         assert 0 == main(["completion", shell], script)
@@ -47,7 +49,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def offered(project: Path, *words: str) -> list[str]:
     """Return what bash offers for the last of `words`."""
     command = ["bash", "--norc", "--noprofile", "-c", ASK, "ask", f"{project}.bash", ATTRACTOR, *words]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "XDG_STATE_HOME": f"{project}.state"}
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=True)
     assert "" == done.stderr
     return sorted(filter(None, done.stdout.splitlines()))
 
@@ -77,6 +80,9 @@ def test_every_command_is_offered(project: Path) -> None:
         (["schema", "sim"], ["simulator"]),
         (["rules", "timeout_u"], ["timeout_unitless"]),
         (["completion", ""], ["bash", "fish", "zsh"]),
+        (["status", "la"], ["latest"]),
+        (["status", "my"], ["my runs", "my-run"]),
+        (["logs", "my-run", "--node", "s"], ["start"]),
         (["nonsense", ""], []),
     ],
     ids=lambda value: " ".join(value),

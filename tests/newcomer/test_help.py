@@ -44,7 +44,7 @@ def test_help_shows_examples_and_exit_codes(command: str) -> None:
 def test_every_example_of_the_help_is_one_that_the_command_takes(command: str) -> None:
     """Parsed by the command's own parser; docs/ shows them run."""
     text = parser_of(command).format_help().partition("\nexamples:\n")[2].partition("\n\n")[0]
-    examples = re.findall(rf"attractor {command}\b([^\n)]*?)(?:\)|  +\S[^\n]*|>[^\n]*)?$", text, re.MULTILINE)
+    examples = re.findall(rf"attractor {command}\b([^\n)]*?)(?:\)|  +\S[^\n]*| > [^\n]*)?$", text, re.MULTILINE)
 
     assert examples
     for example in examples:
