@@ -73,5 +73,6 @@ class Crew:
         for recall in recalls:
             recall.stop(f"stopped by {type(error).__name__}")
         for thread in self._running.values():
-            thread.join()
+            if thread.ident is not None:  # else the error came before it began
+                thread.join()
         self._running.clear()

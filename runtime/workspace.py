@@ -143,9 +143,10 @@ class WorktreeWorkspace:
     def branch_off(self, name: str, folder: Path, commit: str) -> "WorktreeWorkspace":
         branch = f"{self._family.nest}/{name}"
         with self._family.lock:
-            self._take_away(folder)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            self._git.run("worktree", "add", "--force", "--quiet", "--no-track", "-B", branch, str(folder), commit)
+            if self._settings.commit_per_node or not folder.exists():  # else what it holds is nowhere else
+                self._take_away(folder)
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                self._git.run("worktree", "add", "--force", "--quiet", "--no-track", "-B", branch, str(folder), commit)
         inside = folder / self._prefix if self._prefix else folder
         inside.mkdir(parents=True, exist_ok=True)
         return self._with(self._git.within(folder), inside, branch, self._family)

@@ -120,7 +120,10 @@ class Workspace(Protocol):
         ...
 
     def branch_off(self, name: str, folder: Path, commit: str) -> "Workspace":
-        """Return a worktree of its own, made anew in `folder`, on a branch that begins or goes on at `commit`."""
+        """Return a worktree of its own in `folder`, on a branch that begins or goes on at `commit`.
+
+        It is made anew, unless the run goes on in it and makes no commits on the way.
+        """
         ...
 
     def changed_since(self, commit: str) -> Sequence[str]:

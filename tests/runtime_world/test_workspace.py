@@ -292,3 +292,31 @@ def test_a_run_directory_that_was_removed_by_hand_may_be_used_again(repo: Path, 
     git(repo, "branch", "-m", "attractor/run/r1", "attractor/run/r0")
 
     assert "attractor/run/r1" == open_(repo).workspace.branch
+
+
+@pytest.mark.parametrize(("commit_per_node", "left"), [(True, ["a.txt", "sub"]), (False, ["a.txt", "half", "sub"])])
+def test_a_branch_goes_on_at_its_commit_or_where_it_was_if_it_makes_none(
+    repo: Path, tmp_path: Path, open_, commit_per_node: bool, left: list[str]
+) -> None:
+    workspace = open_(repo, commit_per_node=commit_per_node).workspace
+    place = tmp_path / "parallel/fan/1/a/worktree"
+    commit = workspace.save("forked")
+    branch = workspace.branch_off("fan/1/a", place, commit)
+    (branch.folder / "half").write_text("of a stage that was interrupted")
+
+    again = workspace.branch_off("fan/1/a", place, commit)
+
+    assert left == sorted(name for name in os.listdir(again.folder) if name != ".git")
+    assert ("attractor/run/parallel/r1/fan/1/a", commit) == (again.branch, git(again.folder, "rev-parse", "HEAD"))
+
+
+def test_a_worktree_that_git_does_not_know_makes_room(repo: Path, tmp_path: Path, open_) -> None:
+    workspace = open_(repo).workspace
+    place = tmp_path / "parallel/fan/1/a/worktree"
+    (place / "torn").mkdir(parents=True)
+
+    branch = workspace.branch_off("fan/1/a", place, workspace.save("forked"))
+
+    assert [".git", "a.txt", "sub"] == sorted(os.listdir(branch.folder))
+    workspace.drop(place)
+    assert not place.exists()
