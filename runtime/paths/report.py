@@ -144,7 +144,8 @@ def _summary(plan: Plan, searched: Searched) -> Iterator[str]:
     for node_id in searched.cut:
         yield f"node {node_id!r} can answer in more ways than were tried: what is missing below may exist"
     for node_id in searched.races:
-        yield f"region {node_id!r} ends as its fastest branch does: paths through it are taken only in that order"
+        why = "which branch is late, or what a steered child does"
+        yield f"how {node_id!r} ends depends on what no scenario says ({why}): a path through it may not be taken"
 
 
 def _edge_rows(plan: Plan, searched: Searched) -> Iterator[tuple[str, str, Trail | None]]:

@@ -19,6 +19,7 @@ from ..routing import ways_on
 from ..run_dir import Ending
 from ..state import RunState
 from ..steps.choice import CHOSEN
+from ..steps.manager import steers
 from ..walk import Arrival, Stage, Walk
 from . import regions
 from .lookahead import answered, fork, walk_in_memory
@@ -112,6 +113,8 @@ class Search:
             case Kind.FAN_IN:
                 yield from self._joins(walk, node, visit, place)
             case Kind.CODERGEN | Kind.TOOL | Kind.HUMAN | Kind.MANAGER:
+                if steers(node):
+                    self.races.add(node.id)
                 for turn in self._turns(node, visit, place):
                     yield answered(walk, node, visit, turn), turn, place
 
@@ -322,4 +325,4 @@ class Searched(NamedTuple):
     past_capped: bool
     most: int
     cut: Sequence[str]  # nodes that could answer in more ways than were tried
-    races: Sequence[str]  # regions whose paths hold only if no branch overtakes another
+    races: Sequence[str]  # regions and managers of which a scenario cannot say how they end

@@ -7,6 +7,7 @@ from ..scripted import Scenario
 from ..world import World
 from . import codergen, human, scripted, tool
 from .contract import NOT_PLAYED, Report, Step, Visit
+from .manager import steers
 
 STEPS: Mapping[Kind, Step] = {
     Kind.CODERGEN: codergen.run,
@@ -33,7 +34,7 @@ def simulated(scenario: Scenario) -> Mapping[Kind, Step]:
         return scripted.play_gate(visit, world, scenario.turn(visit.node.id, visit.overall, visit.attempt))
 
     def manager(visit: Visit, world: World) -> Report:
-        if visit.node.id not in scenario:
+        if visit.node.id not in scenario or steers(visit.node):  # then its turns are those of the model that steers
             return NOT_PLAYED
         return scripted.play_manager(visit, world, scenario.turn(visit.node.id, visit.overall, visit.attempt))
 

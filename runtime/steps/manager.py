@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from ..context import as_text, holds
 from ..events import ManagerCycled, Warned
 from ..outcome import NO_USAGE, FailureClass, Json, Outcome, Status, Usage
-from ..plan import CodergenWork, Kind, ManagerWork, Prompt
+from ..plan import CodergenWork, Kind, ManagerWork, Node, Prompt
 from ..status import outcome_of_word
 from ..world import World
 from .contract import Report, Step, Visit
@@ -62,6 +62,11 @@ class Child(Protocol):
 
     @property
     def usage(self) -> Usage: ...
+
+
+def steers(node: Node) -> bool:
+    """Return whether a model may steer the child."""
+    return isinstance(node.work, ManagerWork) and "steer" in node.work.actions
 
 
 def supervise(visit: Visit, world: World, child: Child, model: Step | None) -> Report:
