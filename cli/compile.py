@@ -28,8 +28,10 @@ from attractor.compiler.reading import Files
 from attractor.compiler.settings import Settings, fails, load, settle
 
 from .disk import Bash, Disk, Overlay, save, write_bytes
-from .main import ExitCode
+from .main import ExitCode, version
 from .run_file import RUN_NAMES, NoRunFile, is_graph, run_file
+
+FORMATS = ("text", "json", "sarif", "github")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +39,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("files", nargs="*", metavar="FILE", help=files)
     parser.add_argument("-o", "--output", metavar="PLAN", help="default: NAME.plan.json beside run.yaml; `-`: stdout")
     parser.add_argument("--check", action="store_true", help="only check, write nothing")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of diagnostics; default: text")
+    parser.add_argument("--format", choices=FORMATS, default="text",
+                        help="of diagnostics: text for people, on stderr; json, sarif (code scanning) and github "
+                        "(annotations of GitHub Actions) on stdout; default: text")  # fmt: skip
     add_inputs(parser)
     parser.add_argument("--strict", action="store_true", help="warnings fail, too")
     parser.add_argument("--fix", action="store_true", help="apply the fixes that cannot change the meaning")
@@ -96,7 +100,7 @@ def _misuse(arguments: argparse.Namespace) -> str:
         return "one run.yaml at a time; several are for --check"
     elif is_graph(arguments.files[0]):
         return f"a plan needs a run.yaml; `attractor compile --check {arguments.files[0]}` checks a graph alone"
-    elif arguments.output == "-" and arguments.format == "json":
+    elif arguments.output == "-" and arguments.format != "text":
         return "the plan and the diagnostics cannot both go to stdout; give --output a file"
     return ""
 
@@ -153,15 +157,24 @@ def _settled(compilation: Compilation, settings: Settings) -> list[Diagnostic]:
 def report(checked: Sequence[Checked], form: str, stdout: TextIO, stderr: TextIO, *, quiet: bool = False) -> int:
     """Show the diagnostics of all pipelines together; return the exit code they come to."""
     diagnostics = sorted_unique(found for each in checked for found in each.diagnostics)
-    if form == "json":
-        from attractor.compiler.reporters.json import render_json
+    shown = [found for found in diagnostics if not (quiet and found.severity is Severity.INFO)]
+    match form:
+        case "json":
+            from attractor.compiler.reporters.json import render_json
 
-        stdout.write(render_json(diagnostics))
-    else:
-        from attractor.compiler.reporters.text import render_text, wants_colour
+            stdout.write(render_json(diagnostics))
+        case "sarif":
+            from attractor.compiler.reporters.sarif import render_sarif
 
-        shown = [found for found in diagnostics if not (quiet and found.severity is Severity.INFO)]
-        stderr.write(render_text(shown, colour=wants_colour(stderr, os.environ)))
+            stdout.write(render_sarif(shown, version()))
+        case "github":
+            from attractor.compiler.reporters.github import render_github
+
+            stdout.write(render_github(shown))
+        case _:
+            from attractor.compiler.reporters.text import render_text, wants_colour
+
+            stderr.write(render_text(shown, colour=wants_colour(stderr, os.environ)))
     if any(found.rule == "internal_error" for found in diagnostics):
         return ExitCode.USAGE
     return ExitCode.FINDINGS if any(fails(each.diagnostics, each.settings) for each in checked) else ExitCode.OK

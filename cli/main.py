@@ -129,6 +129,12 @@ def _columns() -> int:
         return 79
 
 
+def version() -> str:
+    from importlib import metadata
+
+    return metadata.version("attractor")
+
+
 def _front_page(argv: Sequence[str], stdout: TextIO, stderr: TextIO) -> int:
     if not argv or argv[0] in {"-h", "--help", "help"}:
         if len(argv) < 2 or argv[0] != "help":
@@ -138,9 +144,7 @@ def _front_page(argv: Sequence[str], stdout: TextIO, stderr: TextIO) -> int:
             return main([argv[1], "--help"], stdout, stderr)
         argv = argv[1:]
     if argv[0] in {"-V", "--version"}:
-        from importlib.metadata import version
-
-        stdout.write(f"attractor {version('attractor')}\n")
+        stdout.write(f"attractor {version()}\n")
         return ExitCode.OK
     from attractor.compiler.suggest import did_you_mean
 

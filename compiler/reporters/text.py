@@ -42,19 +42,19 @@ def _lines(found: Diagnostic, colour: bool) -> Iterator[str]:
     severity = found.severity or Severity.ERROR
     place = _paint(f"{_place(found.span)}:", colour, _BOLD)
     label = _paint(f"{severity}[{found.rule}]", colour, _BOLD, _COLOURS[severity])
-    yield f"{place} {label} {_visible(found.message)}"
+    yield f"{place} {label} {visible(found.message)}"
     margin = yield from _excerpt(found.span, colour, _COLOURS[severity])
     notes = [f"help: {found.help}"] if found.help else []
     notes += [f"see {_place(other.span)}: {other.message}" for other in found.related]
     if found.fix is not None:
         notes.append(f"fix: {found.fix.title} (--{'fix' if found.fix.safe else 'unsafe-fixes'})")
     for note in notes:
-        yield f"{' ' * margin} {_paint('=', colour, _FAINT)} {_visible(note)}"
+        yield f"{' ' * margin} {_paint('=', colour, _FAINT)} {visible(note)}"
 
 
 def _place(span: Span) -> str:
     line, column = span.position
-    return f"{_visible(span.source.path)}:{line}:{column}"
+    return f"{visible(span.source.path)}:{line}:{column}"
 
 
 def _excerpt(span: Span, colour: bool, code: str) -> Generator[str, None, int]:
@@ -87,7 +87,7 @@ def _window(text: str, start: int, end: int) -> tuple[str, int, int]:
 
 def _shown(text: str) -> tuple[str, list[int]]:
     """Return `text` as it is shown, and how many columns each of its characters then takes."""
-    text = _visible(text)
+    text = visible(text)
     if text.isascii() and "\t" not in text:
         return text, [1] * len(text)
     from unicodedata import category, east_asian_width
@@ -109,7 +109,7 @@ def _shown(text: str) -> tuple[str, list[int]]:
     return "".join(shown), widths
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Return `text`, as long as before, with pictures in place of characters that steer the terminal."""
     return _UNSAFE.sub(lambda match: _picture(ord(match.group())), text)
 
@@ -120,16 +120,20 @@ def _picture(code: int) -> str:
     return "\u2421" if code == 0x7F else "\ufffd"
 
 
-def _summary(diagnostics: Sequence[Diagnostic]) -> str:
+def counts(diagnostics: Sequence[Diagnostic]) -> str:
+    """Return how many there are of each severity, and how many checks could not run."""
     severities = [found.severity for found in diagnostics]
-    counts = [_counted(severities.count(severity), severity) for severity in Severity if severity in severities]
+    parts = [_counted(severities.count(severity), severity) for severity in Severity if severity in severities]
     skipped = sum(1 for found in diagnostics if found.rule == "check_skipped")
-    counts += [f"{_counted(skipped, 'check')} skipped"] if skipped else []
+    return ", ".join(parts + ([f"{_counted(skipped, 'check')} skipped"] if skipped else []))
+
+
+def _summary(diagnostics: Sequence[Diagnostic]) -> str:
     safe = sum(1 for found in diagnostics if found.fix is not None and found.fix.safe)
     unsafe = sum(1 for found in diagnostics if found.fix is not None and not found.fix.safe)
     fixable = [f"{safe} with --fix"] if safe else []
     fixable += [f"{unsafe} with --unsafe-fixes"] if unsafe else []
-    return ", ".join(counts) + (f"; fixable: {', '.join(fixable)}" if fixable else "")
+    return counts(diagnostics) + (f"; fixable: {', '.join(fixable)}" if fixable else "")
 
 
 def _counted(count: int, noun: str) -> str:

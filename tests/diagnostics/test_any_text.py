@@ -4,7 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attractor.compiler.diagnostics import Diagnostic, Severity
+from attractor.compiler.reporters.github import render_github
 from attractor.compiler.reporters.json import render_json
+from attractor.compiler.reporters.sarif import render_sarif
 from attractor.compiler.reporters.text import render_text
 from attractor.compiler.settings import Settings, settle
 from attractor.compiler.source import Source
@@ -40,6 +42,9 @@ def test_settling_and_showing_never_fails_and_shows_no_control_characters(text: 
     shown = render_text(settled)
 
     assert render_json(settled).isascii()
+    assert render_sarif(settled, "1.0.0").isascii()
+    assert all(line.startswith("::") for line in render_github(settled).split("\n")[:-2])
+    assert not set(render_github(settled)) & set("\x1b\r\x00\ufeff\u202e")
     assert not set(shown) & set("\x1b\r\x00\ufeff\u202e")
     for each in settled:
         assert 0 <= each.span.start <= each.span.end <= len(text)
