@@ -29,6 +29,9 @@ class Disk:
         except OSError:
             return []
 
+    def executable(self, path: str) -> bool | None:
+        return os.access(path, os.X_OK) if os.path.isfile(path) else None
+
     def repository(self, folder: str) -> str | None:
         folder = os.path.abspath(folder or ".")
         while not os.path.exists(os.path.join(folder, ".git")):

@@ -93,6 +93,7 @@ class _Compiler:
         if path is not None:
             unit = self._unit(path[0], None if broken else config, (), path[1])
         configs = () if source is None else (source,)
+        self.found = self._without_secrets(self.found)
         return Compilation(config, unit, scripts, self.found, self.archive, self.graphs, configs)
 
     # run.yaml
@@ -229,6 +230,15 @@ class _Compiler:
             self.found.append(Diagnostic("child_pipeline_endless", place, f'child pipeline "{written}" {how}'))
             return None
         return self._unit(path, None if config is None else config._replace(goal=None), above, place)
+
+    def _without_secrets(self, found: list[Diagnostic]) -> list[Diagnostic]:
+        """Cover keys in graphs and prompt files, so that no excerpt shows one."""
+        secrets = [each for each in found if each.rule == "prompt_secret"]
+        if not secrets:
+            return found
+        from .secret_literals import masked
+
+        return masked(found, secrets)
 
     # Reading, and our own mistakes
 

@@ -85,6 +85,8 @@ class _Builder:
         self.scope = self.root
         self.subgraphs: list[_Scope] = []
         self.classes_reported: set[int] = set()
+        self.default_blocks: list[AttributeStatement] = []
+        self.used_edge_defaults: dict[int, Mutable] = {}  # by identity
         self.conditions: dict[int, tuple[Clause, ...]] = {}  # by where they stand: chains and defaults share theirs
 
     def read(self, body: tuple[Statement, ...]) -> None:
@@ -142,6 +144,7 @@ class _Builder:
     def _defaults(self, statement: AttributeStatement, before: Mutable) -> Mutable:
         defaults = before | self._take(statement.attributes, statement.scope, Level.DEFAULT)
         if len(defaults) <= MAX_DEFAULTS:
+            self.default_blocks.append(statement)
             return defaults
         message = f"more than {MAX_DEFAULTS} defaults for every {statement.scope}; these are not read"
         span = statement.attributes[0].key_span.to(statement.attributes[-1].value_span)
@@ -215,6 +218,8 @@ class _Builder:
         own = self._take(statement.attributes, "edge", Level.OWN)
         defaults = self.scope.edge_defaults
         attributes = {**defaults, **own} if defaults else own
+        if defaults:
+            self.used_edge_defaults[id(defaults)] = defaults
         condition, conditional = self._condition(attributes)
         edges = self.edges
         for name in statement.names:
@@ -235,8 +240,27 @@ class _Builder:
 
     # The whole
 
+    def _unused_defaults(self) -> None:
+        """Report default blocks of which nothing holds for any node or edge."""
+        node_defaults = {id(draft.defaults): draft.defaults for draft in self.drafts.values() if draft.defaults}
+        held = {
+            attribute.key_span.start
+            for defaults in (*node_defaults.values(), *self.used_edge_defaults.values())
+            for attribute in defaults.values()
+        }
+        for statement in self.default_blocks:
+            keys = [assignment.key_span for assignment in statement.attributes]
+            if keys and held.isdisjoint(key.start for key in keys):
+                message = (
+                    f"no {statement.scope} follows for which these defaults could hold; move them up, or drop them"
+                )
+                span = keys[0].to(statement.attributes[-1].value_span)
+                self.found.add(Diagnostic("unused_default", span, message, subject=statement.scope))
+
     def graph(self, document: Document) -> Graph:
         nodes = self._nodes()
+        if self.default_blocks and document.whole:
+            self._unused_defaults()
         outgoing: dict[str, list[Edge]] = {node: [] for node in nodes}
         incoming: dict[str, list[Edge]] = {node: [] for node in nodes}
         for edge in self.edges:

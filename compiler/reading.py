@@ -21,6 +21,10 @@ class Files(Protocol):
         """Return the sorted names in `folder`; nothing when it cannot be listed."""
         ...
 
+    def executable(self, path: str) -> bool | None:
+        """Return whether the file at `path` may be executed; None when there is no such file."""
+        ...
+
     def repository(self, folder: str) -> str | None:
         """Return the nearest folder, from `folder` upwards, that holds a git repository."""
         ...

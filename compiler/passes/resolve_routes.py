@@ -114,7 +114,12 @@ def _with_accelerators(routes: Sequence[Route]) -> tuple[Route, ...]:
     return tuple(keyed)
 
 
+def written_key(label: str) -> str:
+    """Return the accelerator that stands before a label, "" for none."""
+    key = _KEY.match(label.strip())
+    return next(filter(None, key.groups()), "") if key else ""
+
+
 def _wanted_key(route: Route) -> str:
     label = route.label.strip() or route.edge.target
-    key = _KEY.match(label)
-    return next(filter(None, key.groups()), "") if key else label[:1]
+    return written_key(label) or label[:1]

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from .. import flow
+from ..attributes import read_int, specs
 from ..diagnostics import Diagnostic, Fix, Related, Severity
-from ..graph import Edge, Kind
+from ..graph import Edge, Kind, Level
 from .edits import without_attribute
-from .facts import condition_span
-from .regions import Region, regions
+from .facts import condition_span, word
+from .regions import Region, region_of, regions
 from .registry import Check, Project, Rule
 from .retry_targets import jumps_of
 
@@ -43,6 +44,29 @@ RULES: tuple[Rule, ...] = (
         "There are no branches to join, so the stage can only fail.",
         whole=True,
     ),
+    Rule(
+        "parallel_min_branches",
+        Severity.ERROR,
+        "a component has a single branch",
+        "Nothing runs side by side: a branch was forgotten, or the node should be something else.",
+        whole=True,
+    ),
+    Rule(
+        "join_policy_valid",
+        Severity.ERROR,
+        "a join policy asks for more branches than there are, or a number is set that it does not look at",
+        "With k above the number of branches the region can never succeed. A k or a quorum_fraction that the policy "
+        "does not look at is a warning: it has no effect.",
+        whole=True,
+    ),
+    Rule(
+        "human_in_parallel",
+        Severity.WARNING,
+        "a human gate stands inside a parallel region",
+        "One branch waits for a person while its siblings work and spend, and several may ask at once. "
+        "Ask before the region, or behind its join.",
+        whole=True,
+    ),
 )
 
 
@@ -61,6 +85,14 @@ def check_joins(project: Project) -> Iterator[Diagnostic]:
                 subject=fork,
                 help="give the stage in which they meet shape=tripleoctagon, or add one before it",
             )
+        if len({edge.target for edge in edges}) == 1:
+            yield Diagnostic(
+                "parallel_min_branches",
+                graph.nodes[fork].span,
+                f'"{fork}" has the single branch "{edges[0].target}"; add another, or leave "{fork}" out',
+                subject=fork,
+            )
+        yield from _policy(project, fork)
         for edge in edges:
             if edge.conditional:
                 edit = without_attribute(graph, edge, "condition")
@@ -83,6 +115,48 @@ def check_joins(project: Project) -> Iterator[Diagnostic]:
                     f'"{join}" joins nothing: no node of shape component leads to it',
                     subject=join,
                 )
+
+
+def _policy(project: Project, fork: str) -> Iterator[Diagnostic]:
+    """join_policy_valid."""
+    attributes, edges = project.graph.nodes[fork].attributes, project.graph.outgoing[fork]
+    policy = word(attributes, "join_policy") or "wait_all"
+    needed = read_int(attributes, specs("node")["k"])
+    if policy == "k_of_n" and needed is not None and needed > len(edges) > 0:
+        yield Diagnostic(
+            "join_policy_valid",
+            attributes["k"].value_span,
+            f'k is {needed}, but "{fork}" has {len(edges)} branch{"" if len(edges) == 1 else "es"}; '
+            "with so few it can never be reached",
+            subject=fork,
+        )
+    for key, looked_at in (("k", "k_of_n"), ("quorum_fraction", "quorum")):
+        attribute = attributes.get(key)
+        if attribute is not None and attribute.level is Level.OWN and policy != looked_at:
+            yield Diagnostic(
+                "join_policy_valid",
+                attribute.key_span,
+                f"{key} has no effect with join_policy={policy}; write join_policy={looked_at}, or drop it",
+                Severity.WARNING,
+                subject=fork,
+            )
+
+
+def check_people(project: Project) -> Iterator[Diagnostic]:
+    """human_in_parallel."""
+    gates = project.analysis.of_kind(Kind.HUMAN)
+    inside = region_of(project) if gates else {}
+    for gate in gates:
+        if gate in inside:
+            region = inside[gate]
+            yield Diagnostic(
+                "human_in_parallel",
+                project.graph.nodes[gate].span,
+                f'"{gate}" asks a person while the other branches of "{region.fork}" go on; '
+                f'ask before "{region.fork}", or behind "{region.join}"',
+                subject=gate,
+                related=_places(project, region),
+            )
 
 
 def check_escapes(project: Project) -> Iterator[Diagnostic]:
@@ -148,4 +222,4 @@ def _places(project: Project, region: Region) -> tuple[Related, ...]:
     )
 
 
-CHECKS: tuple[Check, ...] = (check_joins, check_escapes)
+CHECKS: tuple[Check, ...] = (check_joins, check_escapes, check_people)

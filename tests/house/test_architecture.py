@@ -17,7 +17,8 @@ ROOMS = ("compiler", "runtime", "cli", "schemas")
 # one.
 FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
     "compiler": (
-        ("source", "diagnostics", "bounded", "suggest", "duration", "comma_list", "flow", "yaml_values", "yaml_text"),
+        ("source", "diagnostics", "bounded", "suggest", "duration", "comma_list", "flow", "yaml_values", "yaml_text",
+         "shell_words"),
         ("graph", "run_config", "plan", "unit", "reading", "providers", "dot.ast"),
         ("schema", "yaml_reader", "overrides", "old_keys", "secret_literals", "read_providers", "read_run_config",
          "scenario"),

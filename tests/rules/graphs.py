@@ -25,6 +25,9 @@ class _Memory:
     def names(self, folder: str) -> list[str]:
         return sorted(self.files)
 
+    def executable(self, path: str) -> bool | None:
+        return False if path in self.files else None
+
     def repository(self, folder: str) -> str | None:
         return None
 
