@@ -1,12 +1,11 @@
 """Rules about what stands in prompts and other texts: keys, places of one machine, gaps, what nobody reads."""
 
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 from ..diagnostics import Diagnostic, Edit, Fix, Related, Severity
 from ..graph import Attributes, Prompt
-from ..secret_literals import key_beginnings, secrets_in
+from ..secret_literals import may_hold_a_key, secrets_in
 from ..source import MappedText, Span
 from .registry import Check, Project, Rule
 from .told import Told
@@ -64,57 +63,41 @@ MOST_CHARS = 8_000
 
 _GAP = r"(?i:\s*+(?:TODO|FIXME|TBD|XXX)\b)|\[(?:INLINE|INSERT|PASTE) [^\]\n]{0,200}\]"
 _GAP_VALUE = r"(?:DEFAULT|YOUR|SOME)_[A-Z_]*+|(?:CHANGE|REPLACE)_?ME|(?i:todo|fixme|tbd|xxx)|<[a-z][a-z -]*+>"
-_VALUES = ("llm_model", "llm_provider", "goal", "tool_command", "model_stylesheet")
+_OF_NODES = ("llm_model", "llm_provider", "tool_command")
+_OF_GRAPHS = ("goal", "model_stylesheet")
 _NEW_LINES = r"(?>(?:\\n){2,})|(?<=[.:;!?])\\n(?=[A-Z0-9*#-])"
 _LONE_HOME = r"(?<![\w/.~:$}\])-])(?:/Users|/home)/[A-Za-z0-9_.-]++(?:/[^\s\"'`,;)\]]*+)?|\b[A-Za-z]:\\(?=\w)[\w\\.-]++"
 _SHORT = 400
-_COMMON = 8  # prompts that are remembered to hold a line
-
-
-class _Text(NamedTuple):
-    owner: str
-    value: MappedText
-    key: str
-
-
-def _texts(project: Project) -> Iterator[_Text]:
-    """Yield every text of the graph once, and its prompt files."""
-    graph = project.graph
-    seen: set[int] = set()
-    for owner, attributes in _bearers(project):
-        for attribute in attributes.values():
-            at = attribute.value_span.start
-            if at not in seen:
-                seen.add(at)
-                yield _Text(owner, attribute.value, attribute.key)
-    for name, source in graph.files.items():
-        yield _Text(name, MappedText(source.text, source, 0), "prompt_file")
-
-
-def _bearers(project: Project) -> Iterator[tuple[str, Attributes]]:
-    graph = project.graph
-    yield "", graph.attributes
-    for node in graph.nodes.values():
-        yield node.id, node.attributes
-    for edge in graph.edges:
-        if edge.attributes:
-            yield edge.name, edge.attributes
 
 
 def check_secrets(project: Project) -> Iterator[Diagnostic]:
-    """prompt_secret."""
+    """prompt_secret, in every text of the graph and in its prompt files."""
     graph = project.graph
-    beginnings = {each for source in (graph.source, *graph.files.values()) for each in key_beginnings(source.text)}
-    for owner, value, key in _texts(project) if beginnings else ():
-        for start, end in secrets_in(value.text) if any(each in value.text for each in beginnings) else ():
-            where = f'"{key}" of "{owner}"' if owner else f'"{key}"'
-            yield Diagnostic(
-                "prompt_secret",
-                value.span(start, end),
-                f"{where} holds what looks like a key or token; take it out, and take it back where it was issued",
-                subject=owner or key,
-                help="commands get what env.pass of run.yaml names; providers what api_key_env names",
-            )
+    bearers = [("", graph.attributes)]
+    bearers += [(node.id, node.attributes) for node in graph.nodes.values()]
+    bearers += [(edge.name, edge.attributes) for edge in graph.edges if edge.attributes]
+    seen: set[int] = set()
+    for owner, attributes in bearers:
+        for key, attribute in attributes.items():
+            text = attribute.value.text
+            if len(text) > 15 and may_hold_a_key(text) and attribute.value_span.start not in seen:
+                seen.add(attribute.value_span.start)  # a default is many nodes' attribute
+                yield from _secrets(owner, key, attribute.value)
+    for name, source in graph.files.items():
+        if may_hold_a_key(source.text):
+            yield from _secrets(name, "prompt_file", MappedText(source.text, source, 0))
+
+
+def _secrets(owner: str, key: str, value: MappedText) -> Iterator[Diagnostic]:
+    for start, end in secrets_in(value.text):
+        where = f'"{key}" of "{owner}"' if owner else f'"{key}"'
+        yield Diagnostic(
+            "prompt_secret",
+            value.span(start, end),
+            f"{where} holds what looks like a key or token; take it out, and take it back where it was issued",
+            subject=owner or key,
+            help="commands get what env.pass of run.yaml names; providers what api_key_env names",
+        )
 
 
 def check_gaps(project: Project) -> Iterator[Diagnostic]:
@@ -123,14 +106,21 @@ def check_gaps(project: Project) -> Iterator[Diagnostic]:
     gap, value = re.compile(_GAP), re.compile(_GAP_VALUE)
     for node, prompt in graph.prompts.items():
         text = prompt.written.text
-        found = gap.match(text) or (gap.search(text) if "[IN" in text or "[PASTE" in text else None)
+        found = gap.match(text) or (gap.search(text) if "[" in text else None)
         if found is not None:
             yield _gap(node, prompt.written.span(*found.span()), f'the prompt of "{node}" has a gap')
-    for owner, attributes in _bearers(project):
-        for key in _VALUES:
-            attribute = attributes.get(key)
-            if attribute is not None and value.fullmatch(attribute.text.strip()) is not None:
-                yield _gap(owner or key, attribute.value_span, f"{key} has a gap")
+    for node_ in graph.nodes.values():
+        yield from _gaps_among(node_.id, node_.attributes, _OF_NODES, value)
+    yield from _gaps_among("", graph.attributes, _OF_GRAPHS, value)
+
+
+def _gaps_among(
+    owner: str, attributes: Attributes, keys: Iterable[str], value: re.Pattern[str]
+) -> Iterator[Diagnostic]:
+    for key in keys:
+        attribute = attributes.get(key)
+        if attribute is not None and value.fullmatch(attribute.text.strip()) is not None:
+            yield _gap(owner or key, attribute.value_span, f"{key} has a gap")
 
 
 def _gap(subject: str, place: Span, message: str) -> Diagnostic:
@@ -150,9 +140,10 @@ def check_prompts(project: Project) -> Iterator[Diagnostic]:
             continue
         seen.add(place)
         inline = place.source is graph.source
-        if "\\n" in text and inline:
+        slash, backslash = "/" in text, "\\" in text  # one character is found in no time
+        if backslash and inline and "\\n" in text:
             yield from _escaped_lines(node, prompt)
-        if "/Users" in text or "/home" in text or ":\\" in text:
+        if (slash and ("/Users" in text or "/home" in text)) or (backslash and ":\\" in text):
             yield from _homes(node, prompt, home)
         if "retry" in text and _cannot_retry(project, node) and "retry" in told.named(node):
             yield Diagnostic(
@@ -208,10 +199,9 @@ def _cannot_retry(project: Project, node: str) -> bool:
 
 
 def check_duplicates(project: Project) -> Iterator[Diagnostic]:
-    """prompt_duplicate: each prompt with the first that it resembles; one line of theirs is compared at a time."""
+    """prompt_duplicate: each prompt with the first that it resembles, found by one of its three longest lines."""
     graph = project.graph
-    holders: dict[str, list[str]] = {}
-    sizes: dict[str, dict[str, int]] = {}
+    holders: dict[str, str] = {}
     first_with: dict[str, str] = {}
     for node, prompt in graph.prompts.items():
         text = prompt.written.text
@@ -222,25 +212,24 @@ def check_duplicates(project: Project) -> Iterator[Diagnostic]:
             if graph.prompts[twin].written.span() != prompt.written.span():  # else a default that both have
                 yield _twins(project, twin, node)
             continue
-        lines = _lines(text)
-        shared: dict[str, int] = {}
-        for line, size in lines.items():
-            for other in holders.get(line, ()):
-                shared[other] = shared.get(other, 0) + size
-        near = max(shared, key=lambda other: shared[other], default=None)
-        if near is not None and shared[near] >= 0.9 * max(sum(lines.values()), sum(sizes[near].values())):
+        longest = sorted(_lines(text), key=len)[-3:]
+        near = next((holders[line] for line in longest if line in holders), None)
+        if near is not None and _alike(text, graph.prompts[near].written.text):
             yield _twins(project, near, node)
             continue
-        sizes[node] = lines
-        for line in lines:
-            known = holders.setdefault(line, [])
-            if len(known) < _COMMON:
-                known.append(node)
+        for line in longest:
+            holders.setdefault(line, node)
 
 
-def _lines(text: str) -> dict[str, int]:
-    """Return the lines and sentences of a prompt, with their lengths."""
-    return {part: len(part) for part in text.replace(". ", ".\n").split("\n") if part}
+def _lines(text: str) -> list[str]:
+    """Return the lines and sentences of a prompt."""
+    return text.replace(". ", ".\n").split("\n")
+
+
+def _alike(text: str, other: str) -> bool:
+    """Whether nine tenths of the longer of two prompts are lines of both."""
+    mine, theirs = set(_lines(text)), set(_lines(other))
+    return sum(map(len, mine & theirs)) >= 0.9 * max(sum(map(len, mine)), sum(map(len, theirs)))
 
 
 def _twins(project: Project, first: str, second: str) -> Diagnostic:
