@@ -1,6 +1,8 @@
 """Finding in a file what a model remembers of it: exactly first, then without what models and editors change unseen."""
 
 import difflib
+import heapq
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -14,7 +16,10 @@ _PLAIN: Final = (
     | dict.fromkeys(map(ord, _DOUBLE_QUOTES), '"')
     | dict.fromkeys(map(ord, _SPACES), " ")
 )
-_LOOKED_AT: Final = 5000  # lines, when something close is looked for
+_LOOKED_AT: Final = 20_000  # lines, when something close is looked for
+_COMPARED: Final = 20  # of them, letter by letter
+_LEAST_RATIO: Final = 0.5
+_WORD: Final = re.compile(r"\w+")
 _SHOWN_LINES: Final = 8
 _SHOWN_CHARS: Final = 200
 
@@ -53,10 +58,26 @@ def seek(lines: Sequence[str], wanted: Sequence[str], start: int, *, at_end: boo
 def nearest(lines: Sequence[str], wanted: Sequence[str]) -> str:
     """Return the numbered lines that look most like `wanted`; "" when none do."""
     key = max(wanted, key=lambda line: len(line.strip()))
-    looked_at = [line.strip()[:_SHOWN_CHARS] for line in lines[:_LOOKED_AT]]
-    close = difflib.get_close_matches(key.strip()[:_SHOWN_CHARS], looked_at, n=1, cutoff=0.5)
-    if not close or not close[0]:
+    sought = _words(key)
+    alike = [(_likeness(_words(line), sought), -index) for index, line in enumerate(lines[:_LOOKED_AT])]
+    candidates = [-index for likeness, index in heapq.nlargest(_COMPARED, alike) if likeness > 0]
+    matcher = difflib.SequenceMatcher(b=key.strip()[:_SHOWN_CHARS], autojunk=False)
+    best, ratio = -1, _LEAST_RATIO
+    for index in candidates:
+        matcher.set_seq1(lines[index].strip()[:_SHOWN_CHARS])
+        if matcher.ratio() > ratio:
+            best, ratio = index, matcher.ratio()
+    if best < 0:
         return ""
-    first = max(0, looked_at.index(close[0]) - list(wanted).index(key))
+    first = max(0, best - list(wanted).index(key))
     end = min(len(lines), first + min(len(wanted), _SHOWN_LINES))
     return "\n".join(f"{number + 1} | {lines[number][:_SHOWN_CHARS]}" for number in range(first, end))
+
+
+def _words(line: str) -> frozenset[str]:
+    """Return what a line is made of: the beginnings of its words, so that a slip in one of them does not hide it."""
+    return frozenset(word[:3] for word in _WORD.findall(line[:_SHOWN_CHARS]))
+
+
+def _likeness(some: frozenset[str], others: frozenset[str]) -> float:
+    return len(some & others) / len(some | others) if some or others else 0.0

@@ -120,18 +120,15 @@ class _Reader:
 
     def _added(self) -> list[str]:
         lines: list[str] = []
+        blank = 0  # empty lines without a "+": of the file if more of it follows
         while not self._at_marker():
             if self._line.startswith("+"):
-                lines.append(self._line[1:])
+                lines += [*[""] * blank, self._line[1:]]
+                blank = 0
             elif not self._line.strip():
-                lines.append("")
+                blank += 1
             else:
                 raise self._refusal("each line of a file that is added begins with '+'", self._at)
-            self._at += 1
-        while lines and not lines[-1] and not self._lines[self._at - 1].startswith("+"):
-            lines.pop()  # blank lines before the next marker
-            self._at -= 1
-        while not self._at_marker():
             self._at += 1
         return lines
 

@@ -77,11 +77,13 @@ def open_file(place: Place, given: str) -> int:
         raise Refusal(f"no file {given!r}{_close_names(place.folder, place.name)}")
     if place.is_folder:
         raise Refusal(f"{given!r} is a folder; list_dir shows what is in it")
-    # Not blocking: a pipe would wait for whoever writes to it.
+    if not stat.S_ISREG(place.status.st_mode):
+        raise Refusal(f"{given!r} is not a regular file")
+    # Not blocking: a pipe that has just taken its place would wait for whoever writes to it.
     descriptor = _open(place, os.O_RDONLY | os.O_NONBLOCK, given)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Refusal(f"{given!r} is not a regular file")
+        raise Refusal(f"{given!r}: it has just been replaced")
     return descriptor
 
 

@@ -155,7 +155,7 @@ def test_a_hunk_finds_its_place(use, workspace: Path, before: str, hunk: str, af
                      "a.py: hunk 1 (patch line 3): no line '        return 9'\nclosest to it:\n2 |     def run(self):\n"
                      "3 |         return 1", id="a line that is not there"),
         pytest.param(patch("*** Update File: a.py", "@@ class C:", "-x"),
-                     "hunk 1 (patch line 3): no line 'class C:', which '@@' asks for\nclosest to it:\n5 | class B:",
+                     "hunk 1 (patch line 3): no line 'class C:', which '@@' asks for\nclosest to it:\n1 | class A:",
                      id="a hint that is not there"),
         pytest.param(patch("*** Update File: a.py", "-        pass", "@@", "-class A:"),
                      "hunk 2 (patch line 4): its lines stand at line 1, above line 10", id="hunks in the wrong order"),
