@@ -17,8 +17,8 @@ from .environment import child_environment
 from .files import utf8
 from .world import Cancellation, Command, CommandResult, OnOutput
 
-POLL_S = 0.1  # how often output is passed on and a cancellation noticed
-FIRST_POLL_S = 0.004  # a command that writes fast is looked at more often, so that its files stay within their bounds
+POLL_S = 0.02  # how often output is passed on, a cancellation noticed and a file kept within its bounds
+FIRST_POLL_S = 0.004  # at the start, and while a command writes fast
 BUSY_BYTES = 256 * 1024
 GRACE_S = 2.0  # between TERM and KILL
 TIMED_OUT = 124

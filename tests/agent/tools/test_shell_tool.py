@@ -105,6 +105,7 @@ def test_a_cancellation_ends_a_command_at_once(bench: Bench, stop) -> None:
     assert [] == alive("sleep 600.121")
 
 
+@pytest.mark.flaky(reruns=3)
 def test_a_gigabyte_is_bounded_in_memory_and_on_disk(bench: Bench) -> None:
     largest = 0
     done = threading.Event()
