@@ -34,7 +34,7 @@ class RunFiles:
         """Return a JSON object of the run; None when there is none."""
         try:
             read = json.loads((self.folder / name).read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return read if isinstance(read, dict) else None
 
@@ -66,5 +66,5 @@ def record_of(line: bytes) -> Record | None:
         return None
     try:
         return from_json(json.loads(line))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None

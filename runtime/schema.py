@@ -38,7 +38,11 @@ def _explain(name: str, value: Any) -> str:
     from jsonschema import Draft7Validator
     from jsonschema.exceptions import best_match
 
-    error = best_match(Draft7Validator(load_schema(name)).iter_errors(value))
+    schema = load_schema(name)
+    kind = (value.get("event") or value.get("entry")) if isinstance(value, dict) else None
+    if isinstance(kind, str) and kind in schema.get("definitions", {}):  # which of many forms it means to have
+        schema = {"$ref": f"#/definitions/{kind}", "definitions": schema["definitions"]}
+    error = best_match(Draft7Validator(schema).iter_errors(value))
     if error is None:  # the two disagree: say where to look rather than nothing
         return f"does not fit schemas/{name}.schema.json"
     return shown(error)

@@ -39,7 +39,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("attempts", "branches", "fan_in", "children", "interpreter"),
         ("paths", "estimate"),
         ("workspace", "shell", "real_world", "own_environment", "setup", "console", "live_console"),
-        ("owner", "run_files", "story", "standing", "run_index"),
+        ("owner", "run_files", "story", "standing", "run_index", "audit"),
         ("launch",),
     ),
 }  # fmt: skip
