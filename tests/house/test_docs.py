@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from attractor.cli.main import main
+from attractor.compiler.providers import known_providers
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("attributes.md", "events.md", "rules.md", "run-yaml.md", "tools.md")
@@ -54,3 +55,24 @@ def test_the_first_pipeline_of_the_readme_runs(tmp_path: Path) -> None:
 
     assert 0 == code, said.getvalue()
     assert "Hello, world" == (tmp_path / "hello.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [("getting-started.md", "pipeline.dot"), ("editors.md", "pre-commit-config.yaml")]
+)
+def test_a_page_shows_what_init_writes(page: str, name: str) -> None:
+    written = (ROOT / "cli/template" / name).read_text("utf-8")
+    shown = "".join(line for line in written.splitlines(keepends=True) if not line.startswith("//"))
+
+    assert f"\n{shown}```\n" in (ROOT / "docs" / page).read_text("utf-8")
+
+
+def test_the_page_on_providers_lists_those_that_are_built_in() -> None:
+    shown = [line for line in (ROOT / "docs/providers.md").read_text("utf-8").splitlines() if line.startswith("| `")]
+
+    assert [
+        f"| `{key}` | {f'`{known.api_key_env}`' if known.api_key_env else 'needs none'} | `{known.protocol}` "
+        f"| {f'`{known.default_model}`' if known.default_model else 'name one'} "
+        f"| {', '.join(f'`{other}`' for other in known.failover)} |"
+        for key, known in known_providers().items()
+    ] == shown[: len(known_providers())]
