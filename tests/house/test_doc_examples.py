@@ -8,7 +8,8 @@ Fenced blocks are taken by their language:
 - `console`: each line after `$ ` is run, in order, in a folder that holds the page's files so far. What is shown after
   it must be what it says, on stdout and stderr together; `…` stands for anything, alone in a line for any lines. A
   command of which nothing is shown must succeed.
-- `markdown` with a name is kept, too. `json`, `toml`: they can be read. `sh` is read by bash, not run. Others are not looked at.
+- `markdown` with a name is kept, too. `json`, `toml`: they can be read. `sh` is read by bash, not run.
+  Others are not looked at.
 """
 
 import io

@@ -64,9 +64,9 @@ def test_every_command_is_offered(project: Path) -> None:
     ("words", "wanted"),
     [
         (["compile", "--f"], ["--fix", "--format"]),
-        (["compile", "--format", ""], ["json", "text"]),
+        (["compile", "--format", "j"], ["json"]),
         (["compile", "--format", "=", "j"], ["json"]),
-        (["compile", "--format", "="], ["json", "text"]),
+        (["diff", "--format", "="], ["json", "text"]),
         (["compile", ""], ["g.dot", "g.plan.json", "my runs", "run.yaml"]),
         (["compile", "--set", "a=b", "r"], ["run.yaml"]),
         (["run", "r"], ["run.yaml"]),
@@ -145,7 +145,7 @@ def test_fish_offers_the_same(project: Path) -> None:
         return sorted(entry.split("\t")[0] for entry in done.stdout.splitlines())
 
     assert sorted(COMMANDS) == fish("attractor ")
-    assert ["json", "text"] == fish("attractor compile --format ")
+    assert ["json", "text"] == fish("attractor diff --format ")
     assert {"exit", "start", "w"} <= set(fish("attractor explain g.plan.json "))
 
 
