@@ -1,6 +1,12 @@
-"""Hold what a run left behind against its plan, and fail on any deviation. What was found is kept in audit.json.
+"""Hold what a run left behind against its plan, and fail on any deviation. What
+was found is kept in audit.json.
 
-exit codes: 0 nothing deviates, 1 something does, 2 there is no such run, or it goes on
+examples:
+  attractor audit latest
+  attractor audit RUN --json
+
+exit codes: 0 nothing deviates; 1 something does; 2 there is no such run, or it
+goes on
 """
 
 import argparse

@@ -109,14 +109,14 @@ class _Parser(argparse.ArgumentParser):
         self.exit(ExitCode.USAGE, f"{self.prog}: {message}\n`{self.prog} --help` says more\n")
 
 
-def parser_of(name: str) -> argparse.ArgumentParser:
-    """Return the parser of one of `COMMANDS`."""
+def parser_of(name: str, columns: int | None = None) -> argparse.ArgumentParser:
+    """Return the parser of one of `COMMANDS`, whose help is so wide; None: as the terminal is."""
     module = importlib.import_module(f".{COMMANDS[name].module}", __package__)
     parser = _Parser(
         prog=f"attractor {name}",
         description=module.__doc__,
         allow_abbrev=False,
-        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_columns()),
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=columns or _columns()),
     )
     module.configure(parser)
     return parser
