@@ -17,45 +17,19 @@ signal
 import argparse
 import os
 import re
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, TextIO
 
-from attractor.runtime.console import JsonView, Lines, PlainView, QuietView, one_line
-from attractor.runtime.events import Listener
-from attractor.runtime.launch import Launch, Result, launch
 from attractor.runtime.plan import ManagerWork, Plan
 from attractor.runtime.read_plan import PlanError, read_plan, stale_sources
-from attractor.runtime.run_dir import RunDirError
-from attractor.runtime.schema import complaint
 from attractor.runtime.scripted import Scenario
-from attractor.runtime.steps import STEPS, simulated
-from attractor.runtime.steps.codergen import unsupported_providers
 
 from .disk import Disk
-from .main import ExitCode
-from .run_place import remember, state_folder
+from .run_place import state_folder
+from .start import MAX_PLAN_BYTES, Loaded, Refused, Run, start
 
-MAX_PLAN_BYTES = 1 << 30
 RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock\b|$)){0,127}")
-
-
-class Refused(Exception):
-    """The run cannot begin; the text says why, `code` how the command exits."""
-
-    def __init__(self, message: str, code: ExitCode = ExitCode.USAGE) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class Loaded(NamedTuple):
-    plan: Plan
-    text: bytes
-    path: str  # as given; for `run`: that of run.yaml
-    base: Path  # run.yaml's folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -63,6 +37,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-edited", action="store_true", help="run a plan whose digest does not match")
     parser.add_argument("--require-fresh", action="store_true", help="refuse a plan whose sources changed since")
     parser.add_argument("--base", metavar="DIR", help="run.yaml's folder; default: the plan's, or the current one")
+    parser.add_argument("--resume", metavar="DIR", help="go on with the run in this run directory")
+    parser.add_argument("--retry-failed", action="store_true", help="with --resume: run the node again that failed it")
     add_run_options(parser)
 
 
@@ -81,10 +57,15 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
     if arguments.plan is None and arguments.simulate:  # `--simulate PLAN`: a scenario is given with `=`
         arguments.plan, arguments.simulate = arguments.simulate, ""
-    if arguments.plan is None:
-        stderr.write("attractor exec: name the plan to run: attractor exec PLAN\n")
-        return ExitCode.USAGE
     try:
+        if arguments.resume is not None:
+            from .resume import resume
+
+            return resume(arguments, stdout, stderr)
+        if arguments.retry_failed:
+            raise Refused("--retry-failed goes with --resume DIR")
+        if arguments.plan is None:
+            raise Refused("name the plan to run: attractor exec PLAN")
         return execute(_load(arguments, stderr), arguments, stdout, stderr)
     except Refused as refusal:
         stderr.write(f"attractor exec: {refusal}\n")
@@ -128,51 +109,9 @@ def execute(loaded: Loaded, arguments: argparse.Namespace, stdout: TextIO, stder
         Refused: the run cannot begin.
     """
     scenario = _scenario(arguments.simulate, loaded.plan, stderr)
-    if scenario is None:
-        _check_scripts(loaded.plan)
-        reasons = unsupported_providers(loaded.plan)
-        if reasons:
-            raise Refused("preflight failed: " + "; ".join(reasons), ExitCode.PREFLIGHT)
     run_id = _run_id(arguments.run_id, loaded.plan.name)
-    lines = Lines(stdout)
-    with _view(arguments, loaded.plan, run_id, stdout, lines) as view:
-        asked = Launch(
-            plan=loaded.plan,
-            plan_text=loaded.text,
-            plan_path=loaded.path,
-            base=loaded.base,
-            folder=_run_folder(arguments.run_dir, run_id),
-            run_id=run_id,
-            steps=STEPS if scenario is None else simulated(scenario),
-            simulated=scenario is not None,
-            auto_approve=arguments.auto_approve,
-            listeners=(view,),
-            stdin=sys.stdin,
-            stdout=stdout,
-            interactive=not arguments.json and sys.stdin.isatty() and stdout.isatty(),
-            pause_view=getattr(view, "paused", _nothing),
-        )
-        remember(asked.folder)
-        try:
-            result = launch(asked, os.environ)
-        except RunDirError as error:
-            raise Refused(str(error)) from None
-    if not arguments.json:
-        _last_line(result, asked.folder, lines)
-    return _exit_code(result)
-
-
-def _exit_code(result: Result) -> int:
-    if result.ending.status == "canceled" and result.signal:
-        return 128 + result.signal
-    return ExitCode.OK if result.ending.status == "success" else ExitCode.FINDINGS
-
-
-def _last_line(result: Result, folder: Path, lines: Lines) -> None:
-    status, reason = result.ending.status, result.ending.reason
-    if reason and status != "success":
-        lines.write(f"{one_line(reason)}\n")
-    lines.write(f"{status}: {folder}" + (f" on branch {result.branch}" if result.branch else "") + "\n")
+    folder = _run_folder(arguments.run_dir, run_id)
+    return start(loaded, arguments, Run(run_id, folder, scenario, arguments.auto_approve), stdout)
 
 
 def _scenario(path: str | None, plan: Plan, stderr: TextIO) -> Scenario | None:
@@ -207,14 +146,6 @@ def _node_ids(plan: Plan) -> list[str]:
     return ids
 
 
-def _check_scripts(plan: Plan) -> None:
-    """Refuse a plan whose scenarios are none: only an edited one can hold such."""
-    for key, provider in plan.providers.items():
-        wrong = complaint("scenario", provider.script) if provider.script is not None else ""
-        if wrong:
-            raise Refused(f"the plan's scenario for provider {key!r} is none: {wrong}")
-
-
 def _run_id(given: str | None, name: str) -> str:
     """Return the given id, or one that sorts by time: `20261122T190500Z-rogue_fast-3f9a`."""
     if given is None:
@@ -228,25 +159,3 @@ def _run_folder(given: str | None, run_id: str) -> Path:
     if given is not None:
         return Path(os.path.abspath(given))
     return state_folder() / "runs" / run_id
-
-
-@contextmanager
-def _view(arguments: argparse.Namespace, plan: Plan, run_id: str, stdout: TextIO, lines: Lines) -> Iterator[Listener]:
-    """Yield who is told of events: the live view on a terminal, else lines."""
-    if arguments.json:
-        yield JsonView(lines)
-    elif arguments.quiet:
-        yield QuietView()
-    elif stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb":
-        from attractor.runtime.live_console import LiveView
-        from attractor.runtime.real_world import RealClock
-
-        with LiveView(plan, run_id, RealClock()) as view:
-            yield view
-    else:
-        yield PlainView(lines, plan.nodes)
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

@@ -21,9 +21,10 @@ from attractor.runtime.read_plan import read_plan
 
 from .compile import add_inputs, check, report
 from .disk import Disk
-from .exec import Loaded, Refused, add_run_options, execute
+from .exec import add_run_options, execute
 from .main import ExitCode
 from .run_file import NoRunFile, is_graph, run_file
+from .start import Loaded, Refused
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

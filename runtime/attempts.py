@@ -25,6 +25,7 @@ from .world import Cancellation
 
 LLM_KINDS = (Kind.CODERGEN, Kind.MANAGER, Kind.FAN_IN)
 TAIL_CHARS = 4_000
+DEGRADED = "summary:high"  # what a thread begins with whose history an earlier process had
 
 
 class Attempt(NamedTuple):
@@ -119,6 +120,8 @@ def _attempt(walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival)
         report = _unable(f"this attractor cannot run nodes of kind {node.kind}")
     else:
         report = step(_visit(walk, node, visit, attempt, arrival, walk.run.folder / folder, files), world)
+        if node.kind is Kind.CODERGEN:
+            walk.threads.begin(_thread(node, arrival) or node.id)
     walk.meter.charge(report.usage)
     ingested = status.ingest(node, report.outcome, files)
     outcome = settle(node, _if_timed_out(_without_outputs(node, ingested.outcome, workspace), timeout))
@@ -155,6 +158,7 @@ def _visit(
     walk: Walk, node: Node, visit: int, attempt: int, arrival: Arrival, folder: Path, files: status.StatusFiles
 ) -> Visit:
     state, edge, workspace = walk.state, arrival.edge, walk.world.workspace.folder
+    fidelity, thread = (edge.fidelity if edge else None) or node.fidelity, _thread(node, arrival)
     previous = state.position.outcome
     here: dict[str, Json] = {
         "current_node": node.id,
@@ -192,9 +196,14 @@ def _visit(
         dossier=state.dossier,
         environment=variables.as_environment(),
         status_files=files,
-        fidelity=(edge.fidelity if edge else None) or node.fidelity,
-        thread=(edge.thread if edge else None) or node.thread,
+        fidelity=DEGRADED if fidelity == "full" and walk.threads.is_cold(thread or node.id) else fidelity,
+        thread=thread,
     )
+
+
+def _thread(node: Node, arrival: Arrival) -> str:
+    """Return the session that stages of fidelity full share; "" for the node's own."""
+    return (arrival.edge.thread if arrival.edge else None) or node.thread
 
 
 def _stage_timeout(walk: Walk, node: Node) -> Deadline | None:
@@ -256,7 +265,10 @@ def _back_off(walk: Walk, node: Node, visit: int, attempt: int, outcome: Outcome
     reason = outcome.failure_reason or outcome.notes
     walk.world.emit(StageRetryScheduled(node.id, visit, attempt, node.attempts, delay_ms, reason))
     left_s = walk.meter.left_s()
-    if walk.world.cancellation.wait(delay_ms / 1000 if left_s is None else max(0.0, min(left_s, delay_ms / 1000))):
+    with walk.world.pulse.still():
+        seconds = delay_ms / 1000 if left_s is None else max(0.0, min(left_s, delay_ms / 1000))
+        stopped = walk.world.cancellation.wait(seconds)
+    if stopped:
         return walk.canceled(node.id)
     trip = walk.meter.time_is_up()
     return walk.tripped(trip, node.id, limit=True) if trip is not None else None

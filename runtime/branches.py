@@ -163,6 +163,9 @@ class _Open:
     def _walk(self, id_: str, edge: Edge) -> Ending:
         """Walk one branch; in its own thread."""
         outer, state = self._outer, self._region.branches[id_]
+        if state.position.node and state.commit and self._lost(state):
+            reason = f"branch {id_!r} cannot go on: its worktree is gone, and workspace.commit_per_node is false"
+            return Ending("fail", reason, FailureClass.STRUCTURAL, state.position.node)
         try:
             workspace = outer.world.workspace.branch_off(ref_of(state.base), self._folder(state), state.commit)
         except GitError as error:
@@ -186,6 +189,10 @@ class _Open:
             reason = f"the work of branch {id_!r} could not be committed: {error}"
             return Ending("fail", reason, FailureClass.STRUCTURAL, state.position.node)
         return ending
+
+    def _lost(self, state: RunState) -> bool:
+        """Whether what a branch did before the run was cut off is nowhere any more."""
+        return not self._outer.plan.workspace.commit_per_node and not self._folder(state).exists()
 
     def _take(self, id_: str, ending: Ending) -> None:
         """Note how a branch ended, unless it has to be walked on by a resumed run."""

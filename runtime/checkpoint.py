@@ -67,14 +67,11 @@ def apply_line(state: RunState, document: dict[str, Any]) -> None:
 
 
 def _snapshot(folder: Path) -> tuple[RunState, int]:
-    """Return the last snapshot and how many lines it holds; an empty state when there is none."""
+    """Return the last snapshot and how many lines it holds; an empty state when there is none, or a damaged one."""
     try:
-        document = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        document = json.loads((folder / "checkpoint.json").read_bytes())
+    except (OSError, ValueError, RecursionError):  # the journal alone says all there is
         return RunState({}), 0
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"checkpoint.json: {error}") from None
-    wrong = complaint("checkpoint", document)
-    if wrong:
-        raise CheckpointError(f"checkpoint.json: {wrong}")
+    if complaint("checkpoint", document):
+        return RunState({}), 0
     return RunState.from_json(document), document["journal_lines"]

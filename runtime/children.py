@@ -9,7 +9,7 @@ from typing import Any
 
 from .context import is_engine_key
 from .crew import Crew, Recall
-from .events import ChildFinished, ChildProgressed, ChildStarted, Record, StageFinished
+from .events import NO_PROGRESS, ChildFinished, ChildProgressed, ChildStarted, Record, StageFinished
 from .outcome import NO_USAGE, Usage
 from .plan import Kind, ManagerWork
 from .read_plan import plan_of
@@ -163,6 +163,8 @@ class _Child:
     def _hear(self, record: Record) -> None:
         """Tell the parent's stream of each stage that the child finished."""
         event, visit = record.event, self._visit
+        if not isinstance(event, NO_PROGRESS):
+            self._world.pulse.beat()
         if isinstance(event, StageFinished):
             self._world.emit(ChildProgressed(visit.node.id, visit.number, visit.attempt, event.node_id, event.status))
 

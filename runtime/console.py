@@ -117,6 +117,7 @@ WayEvent = (
 )
 RunEvent = (
     e.RunStarted
+    | e.RunResumed
     | e.PreflightFinished
     | e.SetupStarted
     | e.SetupFinished
@@ -222,6 +223,9 @@ def _run(event: RunEvent) -> str:
     match event:
         case e.RunStarted():
             return f"started {event.name!r} in {event.workspace}" + (f" on {event.branch}" if event.branch else "")
+        case e.RunResumed():
+            place = f"after {event.after}" if event.after else "from the start"
+            return f"goes on {place}" + (f", with another try of {event.retry}" if event.retry else "")
         case e.PreflightFinished():
             found = "; ".join((*event.failures, *event.warnings))
             return ("preflight passed" if event.passed else "preflight failed") + (f": {found}" if found else "")

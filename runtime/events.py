@@ -24,6 +24,22 @@ class RunStarted(NamedTuple):
     base_sha: str
 
 
+class RunResumed(NamedTuple):
+    """Another process goes on with the run, after a crash, a signal or a failure; earlier last lines do not count."""
+
+    digest: str
+    workspace: str
+    branch: str
+    commit: str
+    journal_lines: int
+    after: str
+    retry: str
+    llm_calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float | None
+
+
 class PreflightFinished(NamedTuple):
     """What the plan needs was looked for before anything was spent."""
 
@@ -216,6 +232,8 @@ class LlmResponseReceived(NamedTuple):
     finish_reason: str
     input_tokens: int
     output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
     cost_usd: float | None
     duration_ms: int
 
@@ -413,6 +431,7 @@ class RunCanceled(NamedTuple):
 
 Event = (
     RunStarted
+    | RunResumed
     | PreflightFinished
     | SetupStarted
     | SetupFinished
@@ -453,6 +472,7 @@ Event = (
 
 EVENTS: Mapping[type[Event], str] = {
     RunStarted: "run_started",
+    RunResumed: "run_resumed",
     PreflightFinished: "preflight_finished",
     SetupStarted: "setup_started",
     SetupFinished: "setup_finished",
@@ -491,8 +511,12 @@ EVENTS: Mapping[type[Event], str] = {
     RunCanceled: "run_canceled",
 }
 
+# Somebody talks, nothing moves: what the stall watchdog does not count as progress.
+NO_PROGRESS: tuple[type[Event], ...] = (CheckpointSaved, ManagerCycled, StallDetected, Warned)
+
 # What a field says, wherever it stands.
 FIELDS: Mapping[str, str] = {
+    "after": "The node that ended last before the run was cut off; empty for none.",
     "ts": "When, in UTC.",
     "seq": "Number of the line, from 1, without gaps.",
     "run_id": "Which run.",
@@ -506,6 +530,8 @@ FIELDS: Mapping[str, str] = {
     "branch": "The run's git branch; empty without git.",
     "branch_id": "Which of the component's branches: its first node.",
     "breaker": "The bound that was reached.",
+    "cache_read_tokens": "Tokens read from the provider's cache.",
+    "cache_write_tokens": "Tokens written to the provider's cache.",
     "candidates": "What was looked at, in order: to, kind, when (the condition), verdict.",
     "child_status": "waiting, running or done.",
     "command": "A shell command.",
@@ -550,6 +576,7 @@ FIELDS: Mapping[str, str] = {
     "provider": "The provider that was asked.",
     "question": "Its id, also the name of its files.",
     "reason": "Why, for people.",
+    "retry": "The node that is visited again because it failed the run; empty for none.",
     "said": "What the manager told its child: a note, start or stop; empty for nothing.",
     "request": "Number of the request within the attempt, from 1.",
     "restarts": "How often the walk has started over, this time included.",

@@ -21,11 +21,15 @@ def write_durably(path: Path, text: bytes) -> None:
     temporary = f"{path}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        write_all(descriptor, text)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.rename(temporary, path)
+        try:
+            write_all(descriptor, text)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except BaseException:  # the disk is full, or a second signal came: nothing half-written stays
+        _remove(temporary)
+        raise
     _sync_folder(path.parent)
 
 
@@ -34,10 +38,19 @@ def write_whole(path: str, text: bytes) -> None:
     temporary = f"{path}.tmp"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
-        write_all(descriptor, text)
-    finally:
-        os.close(descriptor)
-    os.rename(temporary, path)
+        try:
+            write_all(descriptor, text)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)
 
 
 def utf8(text: str) -> bytes:
@@ -62,7 +75,7 @@ class LineFile:
     def append(self, line: str) -> None:
         try:
             write_all(self._descriptor, utf8(line))
-        except OSError:  # disk full, say: the next line must not begin behind half of this one
+        except BaseException:  # disk full, say: the next line must not begin behind half of this one
             self._cut_torn_line()
             raise
 
@@ -80,6 +93,20 @@ class LineFile:
 
     def close(self) -> None:
         os.close(self._descriptor)
+
+
+def cut_off(error: OSError) -> str:
+    """Return why a run cannot go on whose files cannot be written."""
+    place = f": {error.filename}" if error.filename else ""
+    return f"the run's files cannot be written: {error.strerror or error}{place}; make room, then resume the run"
+
+
+def whole_lines(path: Path) -> int:
+    """Cut off a last line without its end, which was being written when a process died; return how many are left."""
+    with open(path, "r+b") as file:
+        text = file.read()
+        file.truncate(text.rfind(b"\n") + 1)
+    return text.count(b"\n")
 
 
 def write_all(descriptor: int, text: bytes) -> None:

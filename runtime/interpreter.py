@@ -17,12 +17,14 @@ from .events import (
     GoalGateUnsatisfied,
     LoopRestartBlocked,
     LoopRestarted,
+    RunResumed,
     RunStarted,
     StageFinished,
     StageStarted,
 )
+from .files import cut_off
 from .git import GitError
-from .journal import Begun, Ended, Finished, Restarted
+from .journal import Begun, Ended, Finished, Restarted, Resumed
 from .outcome import NO_USAGE, FailureClass, Json, Outcome, Status
 from .plan import PASSIVE_KINDS, ExitWork, Kind, Node, ParallelWork, Restart
 from .routing import Hop
@@ -31,40 +33,77 @@ from .state import fresh_context
 from .walk import Arrival, Stage, Walk
 
 
-def run(walk: Walk) -> Ending:
-    """Walk the whole pipeline from its start; leave a journal, events and a last snapshot behind."""
-    plan, workspace = walk.plan, walk.world.workspace
-    walk.record(Begun(plan.digest, dict(walk.state.seed)))
-    walk.world.emit(
-        RunStarted(plan.name, plan.goal, plan.digest, str(workspace.folder), workspace.branch, workspace.base_sha)
-    )
-    walk.records.snapshot(walk.state)
+def run(walk: Walk, resumed: Resumed | None = None) -> Ending:
+    """Walk the whole pipeline, from its start or from where it stands; leave a journal, events and a snapshot behind.
+
+    Args:
+        resumed: how a run goes on that an earlier process has begun.
+    """
     try:
-        ending = go(walk, Arrival(plan.start))
+        _begin(walk) if resumed is None else _begin_again(walk, resumed)
+        ending = walk_on(walk, Arrival(walk.plan.start))
     except OSError as error:  # the run directory or the workspace: the disk is full, a folder went away
-        ending = _cut_off(walk, error)
-    status.tidy(workspace.folder)
+        return _cut_off(walk, error)
+    ending = _stalled(walk, ending)
+    status.tidy(walk.world.workspace.folder)
     with suppress(OSError):  # what is on disk is enough to say where the run stood
         walk.record(Ended(ending.status, ending.reason, ending.node))
         walk.records.snapshot(walk.state)
     return ending
 
 
+def _begin(walk: Walk) -> None:
+    plan, workspace = walk.plan, walk.world.workspace
+    walk.record(Begun(plan.digest, dict(walk.state.seed)))
+    walk.world.emit(
+        RunStarted(plan.name, plan.goal, plan.digest, str(workspace.folder), workspace.branch, workspace.base_sha)
+    )
+    walk.records.snapshot(walk.state)
+
+
+def _begin_again(walk: Walk, resumed: Resumed) -> None:
+    walk.record(resumed)
+    state, workspace, spent = walk.state, walk.world.workspace, resumed.interrupted
+    walk.world.emit(
+        RunResumed(
+            digest=walk.plan.digest,
+            workspace=str(workspace.folder),
+            branch=workspace.branch,
+            commit=state.head(),
+            journal_lines=walk.records.journal_lines,
+            after=state.position.node,
+            retry=resumed.retry,
+            llm_calls=spent.llm_calls,
+            input_tokens=spent.input_tokens,
+            output_tokens=spent.output_tokens,
+            cost_usd=spent.cost_usd,
+        )
+    )
+    walk.records.snapshot(state)
+
+
+def _stalled(walk: Walk, ending: Ending) -> Ending:
+    """A run that the watchdog stopped has failed; nobody wanted it to stop."""
+    if ending.status != "canceled" or not walk.world.pulse.stalled:
+        return ending
+    return ending._replace(status="fail", failure_class=FailureClass.TRANSIENT_INFRA)
+
+
 def _cut_off(walk: Walk, error: OSError) -> Ending:
-    place = f": {error.filename}" if error.filename else ""
-    reason = f"the run's files cannot be written: {error.strerror or error}{place}"
-    return Ending("fail", reason, FailureClass.TRANSIENT_INFRA, walk.state.position.node)
+    """Return how a walk ends that could not be written down: not in the journal, so a resumed run goes on."""
+    return Ending("fail", cut_off(error), FailureClass.TRANSIENT_INFRA, walk.state.position.node)
 
 
 def walk_on(walk: Walk, first: Arrival) -> Ending:
     """Walk on from where the state stands; from `first` when nothing has happened yet."""
     at, outcome, restart_to = walk.state.position
-    if not at:
+    if restart_to:
+        edges = walk.plan.nodes[at].edges if at else ()
+        fits = (edge for edge in edges if edge.to == restart_to and (edge.restart is not None) == (outcome is None))
+        return go(walk, Arrival(restart_to, next(fits, None)), wanted=outcome is not None)
+    if not at or outcome is None:
         return go(walk, first)
     node = walk.plan.nodes[at]
-    if outcome is None:
-        edge = next((edge for edge in node.edges if edge.to == restart_to and edge.restart is not None), None)
-        return go(walk, Arrival(restart_to, edge))
     trip = _repeats(walk, node, outcome)  # it may have been the last thing that was written down
     if trip is not None:
         return walk.tripped(trip, at)
@@ -79,14 +118,19 @@ def _repeats(walk: Walk, node: Node, outcome: Outcome) -> breakers.Trip | None:
     return breakers.signatures(walk.plan.limits, node, signature, count, outcome)
 
 
-def go(walk: Walk, arrival: Arrival) -> Ending:
-    """Walk on from `arrival` until the walk ends; a branch ends when it arrives at its join."""
+def go(walk: Walk, arrival: Arrival, *, wanted: bool = False) -> Ending:
+    """Walk on from `arrival` until the walk ends; a branch ends when it arrives at its join.
+
+    Args:
+        wanted: a person asks for the first visit, whatever bound there is on visits.
+    """
     while arrival.node_id != walk.stop_at:
         node = walk.plan.nodes[arrival.node_id]
         visit = walk.state.visits.get(node.id, 0) + 1
-        ending = may_not_enter(walk, node, visit)
+        ending = may_not_enter(walk, node, visit, wanted=wanted)
         if ending is not None:
             return ending
+        wanted = False
         stage = _visit(walk, node, visit, arrival)
         if isinstance(stage, Ending):
             return stage
@@ -97,14 +141,14 @@ def go(walk: Walk, arrival: Arrival) -> Ending:
     return Ending("success", f"arrived at {walk.stop_at!r}", "", walk.state.position.node)
 
 
-def may_not_enter(walk: Walk, node: Node, visit: int) -> Ending | None:
-    """Return how the walk ends instead of visiting `node`, if it does."""
+def may_not_enter(walk: Walk, node: Node, visit: int, *, wanted: bool = False) -> Ending | None:
+    """Return how the walk ends instead of visiting `node`, if it does; `wanted`: whatever the bound on visits."""
     if walk.is_canceled():
         return walk.canceled(node.id)
     trip = walk.meter.time_is_up()
     if trip is not None:
         return walk.tripped(trip, node.id, limit=True)
-    trip = breakers.visits(node, visit)
+    trip = None if wanted else breakers.visits(node, visit)
     return walk.tripped(trip, node.id) if trip is not None else None
 
 

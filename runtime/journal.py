@@ -66,6 +66,17 @@ class Restarted(NamedTuple):
     context: Mapping[str, Json]
 
 
+class Resumed(NamedTuple):
+    """Another process goes on with the run."""
+
+    interrupted: Usage  # what the visits have cost that were cut off since the entry before of this kind
+    told: int  # lines of progress.ndjson until then
+    retry: str  # the node that is visited again although it is over, because it failed the run; "" for none
+    at: str  # with `retry`: the node that the walk comes from
+    outcome: Outcome | None  # with `retry`: how that one ended
+    commit: str  # with `retry`: of what a person has changed meanwhile; "" for nothing
+
+
 class Ended(NamedTuple):
     """The walk is over."""
 
@@ -74,7 +85,7 @@ class Ended(NamedTuple):
     node: str
 
 
-Entry = Begun | Finished | Forked | Joined | Restarted | Ended
+Entry = Begun | Finished | Forked | Joined | Restarted | Resumed | Ended
 
 ENTRIES: Mapping[type[Entry], str] = {
     Begun: "begun",
@@ -82,6 +93,7 @@ ENTRIES: Mapping[type[Entry], str] = {
     Forked: "forked",
     Joined: "joined",
     Restarted: "restarted",
+    Resumed: "resumed",
     Ended: "ended",
 }
 
@@ -94,6 +106,9 @@ def to_line(entry: Entry, seq: int, ts: str) -> str:
     if isinstance(entry, Finished):
         fields["outcome"] = outcome_to_json(entry.outcome)
         fields["dossier"] = entry.dossier and entry.dossier._asdict()
+    elif isinstance(entry, Resumed):
+        fields["interrupted"] = usage_to_json(entry.interrupted)
+        fields["outcome"] = entry.outcome and outcome_to_json(entry.outcome)
     return encode({"seq": seq, "ts": ts, "entry": ENTRIES[type(entry)]} | fields) + "\n"
 
 
@@ -111,6 +126,10 @@ def from_json(line: dict[str, Any]) -> Entry:
             return Restarted(**fields)
         case "ended":
             return Ended(**fields)
+        case "resumed":
+            fields["interrupted"] = Usage(**fields["interrupted"])
+            fields["outcome"] = fields["outcome"] and outcome_from_json(fields["outcome"])
+            return Resumed(**fields)
         case _:
             fields["outcome"] = outcome_from_json(fields["outcome"])
             fields["dossier"] = fields["dossier"] and Dossier(**fields["dossier"])

@@ -2,27 +2,40 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from . import interpreter, own_environment
 from .environment import SECRET, input_variables
-from .events import Listener, Warned
+from .events import Listener, StallDetected, Warned
+from .files import cut_off, write_json
 from .git import GitError
+from .journal import Resumed
+from .lock import Busy, RunLock
 from .meter import RunMeter
-from .outcome import Outcome
+from .outcome import NO_USAGE, Json, Outcome
 from .people import AutoApprove, Nobody, OpenPeople, Terminal
 from .plan import Plan
 from .real_world import RealClock, StopSignals
-from .run_dir import Ending, Manifest, RunDir
+from .reopening import Left, reopen_workspace
+from .resume import Stopped
+from .run_dir import Ending, Manifest, RunDir, RunDirError
 from .setup import run_setup
 from .shell import RealShell
 from .state import RunState
 from .steps.contract import RunFacts
-from .walk import Steps, Walk
-from .workspace import RealWorkspace, WorkspaceError, open_workspace
-from .world import People, World
+from .walk import Steps, Threads, Walk
+from .watchdog import Watchdog, WatchedShell
+from .workspace import RealWorkspace, WorkspaceError, WorktreeWorkspace, open_workspace
+from .world import People, Pulse, Unwatched, World
+
+
+class GoesOn(NamedTuple):
+    """A run whose lock is held, and how it goes on."""
+
+    stopped: Stopped
+    entry: Resumed
 
 
 class Launch(NamedTuple):
@@ -42,6 +55,8 @@ class Launch(NamedTuple):
     stdout: TextIO
     interactive: bool  # whether a person can be asked through them
     pause_view: Callable[[], AbstractContextManager[object]] = nullcontext
+    scenario: Mapping[str, Json] | None = None  # that answers; kept, so that the run can go on with it
+    goes_on: GoesOn | None = None  # with a run that an earlier process has begun
 
 
 class Result(NamedTuple):
@@ -59,27 +74,79 @@ def launch(asked: Launch, environment: Mapping[str, str]) -> Result:
     keys = {provider.api.api_key_env for provider in asked.plan.providers.values() if provider.api}
     own_environment.hide(lambda name: name in keys or SECRET.fullmatch(name) is not None)
     clock = RealClock()
-    records = RunDir.create(asked.folder, asked.run_id, asked.plan_text, clock, asked.listeners)
-    with StopSignals() as stop:
-        try:
-            run = _Run(asked, records, clock, stop, environment)
-            return Result(run.go(), run.branch, stop.signal)
-        finally:
-            records.close()
+    with ExitStack() as held:
+        if asked.goes_on is None:
+            RunDir.make(asked.folder)
+            held.enter_context(_lock(asked.folder, clock))
+        with StopSignals() as stop:
+            watchdog = _watchdog(asked, clock, lambda reason, idle_ms: stalled(reason, idle_ms))
+            records = _records(asked, clock, (*asked.listeners, *([watchdog.heard] if watchdog else [])))
+
+            def stalled(reason: str, idle_ms: int) -> None:
+                stop.cancel(reason)
+                with suppress(OSError):
+                    records.emit(StallDetected(asked.plan.policy.stall_timeout_ms, idle_ms))
+
+            try:
+                run = _Run(asked, records, clock, stop, environment, watchdog or Unwatched())
+                with watchdog or nullcontext():
+                    return Result(run.go(), run.branch, stop.signal)
+            finally:
+                records.close()
+
+
+def _lock(folder: Path, clock: RealClock) -> RunLock:
+    try:
+        return RunLock(folder, clock.utc())
+    except Busy as error:
+        raise RunDirError(str(error)) from None
+    except OSError as error:
+        raise RunDirError(f"run directory {str(folder)!r} cannot be written: {error.strerror}") from None
+
+
+def _watchdog(asked: Launch, clock: RealClock, on_stall: Callable[[str, int], None]) -> Watchdog | None:
+    policy = asked.plan.policy
+    if not policy.stall_timeout_ms:
+        return None
+    return Watchdog(clock, policy.stall_timeout_ms, policy.stall_check_interval_ms, on_stall)
+
+
+def _records(asked: Launch, clock: RealClock, listeners: Sequence[Listener]) -> RunDir:
+    if asked.goes_on is not None:
+        _, manifest, at = asked.goes_on.stopped
+        return RunDir.reopen(asked.folder, clock, listeners, manifest, at)
+    return RunDir.create(asked.folder, asked.run_id, asked.plan_text, clock, listeners)
 
 
 class _Run:
     """One run: what its parts share, and what final.json needs to know however it ends."""
 
     def __init__(
-        self, asked: Launch, records: RunDir, clock: RealClock, stop: StopSignals, environment: Mapping[str, str]
+        self,
+        asked: Launch,
+        records: RunDir,
+        clock: RealClock,
+        stop: StopSignals,
+        environment: Mapping[str, str],
+        pulse: Pulse,
     ) -> None:
         self._asked = asked
         self._records = records
         self._clock = clock
         self._stop = stop
         self._environment = environment
-        self._state = RunState(asked.plan.context)
+        self._pulse = pulse
+        self._began = clock.utc()
+        self._goes_on = asked.goes_on
+        self._state = asked.goes_on.stopped.state if asked.goes_on else RunState(asked.plan.context)
+        interrupted = asked.goes_on.entry.interrupted if asked.goes_on else NO_USAGE  # no entry of the journal yet
+        self._meter = RunMeter(
+            clock,
+            asked.plan.limits,
+            usage=self._state.spent() + self._state.interrupted + interrupted,
+            elapsed_ms=self._state.elapsed_ms,
+            paused_ms=self._state.paused_ms,
+        )
         self._workspace: RealWorkspace | None = None
 
     @property
@@ -87,60 +154,120 @@ class _Run:
         return self._workspace.branch if self._workspace else ""
 
     def go(self) -> Ending:
-        ending = Ending("fail", "internal error: the run ended without a result", "structural", "")
         try:
             ending = self._walk()
-        except KeyboardInterrupt:  # the second signal
-            ending = Ending("canceled", f"{self._stop.reason}, twice", "", self._state.position.node)
+        except KeyboardInterrupt:  # a second signal, and something that did not end by itself
+            ending = Ending("canceled", self._stop.reason, "", self._state.position.node)
+        except OSError as error:
+            ending = self._cut_off(error)
         except BaseException as error:
-            ending = Ending("fail", f"internal error: {type(error).__name__}: {error}", "structural", "")
+            self._finish(Ending("fail", f"internal error: {type(error).__name__}: {error}", "structural", ""))
             raise
-        finally:
-            ending, commit = self._hand_over(ending)
-            self._records.finish(ending, self._state.spent(), commit or self._state.commit, self._state.restarts)
-        return ending
+        return self._finish(ending)
 
     def _walk(self) -> Ending:
         asked, plan = self._asked, self._asked.plan
+        if asked.scenario is not None:
+            write_json(asked.folder / "scenario.json", asked.scenario)
+        self._write_manifest(None)  # from here on the run can be resumed
         try:
-            workspace = open_workspace(
-                plan.workspace,
-                asked.base / plan.workspace.repo,
-                asked.folder,
-                asked.run_id,
-                self._environment,
-                self._warn,
-            )
-        except WorkspaceError as error:
+            workspace = self._open_workspace()
+            entry = self._entry(workspace)
+        except (WorkspaceError, GitError) as error:
             return Ending("fail", str(error), "structural", "")
         self._workspace = workspace
-        meter = RunMeter(self._clock, plan.limits)
+        shell = WatchedShell(RealShell(self._environment, plan.env_pass), self._pulse)
+        self._stop.at_once = shell.kill
         world = World(
             clock=self._clock,
-            shell=RealShell(self._environment, plan.env_pass),
+            shell=shell,
             workspace=workspace,
             people=self._people(),
             cancellation=self._stop,
             emit=self._records.emit,
-            meter=meter,
+            meter=self._meter,
             keys=self._environment,
+            pulse=self._pulse,
         )
         self._write_manifest(workspace)
         failed = run_setup(plan.setup, world, asked.folder / "setup", self._setup_variables(workspace.folder))
         if failed is not None:
             return self._setup_failed(failed)
         facts = RunFacts(asked.run_id, asked.folder, workspace.base_sha)
-        return interpreter.run(Walk(plan, facts, self._state, world, meter, asked.steps, self._records))
+        threads = Threads(resumed=self._goes_on is not None)
+        walk = Walk(plan, facts, self._state, world, self._meter, asked.steps, self._records, threads=threads)
+        return interpreter.run(walk, entry)
+
+    def _entry(self, workspace: RealWorkspace) -> Resumed | None:
+        """Return how the walk goes on; None when it is to begin."""
+        if self._goes_on is None or not self._goes_on.stopped.at.journal_lines:
+            return None
+        entry = self._goes_on.entry
+        if self._is_mended and isinstance(workspace, WorktreeWorkspace):
+            return entry._replace(commit=workspace.take_in(f"attractor({self._asked.run_id}): changed by hand"))
+        return entry
+
+    @property
+    def _is_mended(self) -> bool:
+        """Whether what has changed since the run ended is the work of a person, who wants another try."""
+        state = self._state
+        return self._goes_on is not None and state.region is None and self._goes_on.entry.retry in state.words
+
+    def _open_workspace(self) -> RealWorkspace:
+        asked, settings = self._asked, self._asked.plan.workspace
+        repo = asked.base / settings.repo
+        manifest = self._goes_on.stopped.manifest if self._goes_on else {}
+        if not manifest.get("mode"):  # the earlier process had none yet
+            return open_workspace(settings, repo, asked.folder, asked.run_id, self._environment, self._warn)
+        left = Left(
+            mode=manifest["mode"],
+            branch=manifest["branch"],
+            base_sha=manifest["base_sha"],
+            commit=self._state.head(),
+            has_begun=bool(self._state.position.node),
+            is_mended=self._is_mended,
+            aside=asked.folder / self._records.aside,
+        )
+        return reopen_workspace(settings, repo, asked.folder, left, self._environment, self._warn)
+
+    def _finish(self, ending: Ending) -> Ending:
+        """Let the workspace and the run directory record how the run ended; return that, or why they cannot."""
+        commit = ""
+        try:
+            ending, commit = self._hand_over(ending)
+        except KeyboardInterrupt:
+            ending = Ending("canceled", self._stop.reason, "", ending.node)
+        self._stop.calm()
+        if self._stop.twice and ending.status == "canceled":
+            ending = ending._replace(reason=f"{ending.reason}, twice")
+        usage = self._state.spent()
+        try:
+            self._records.finish(
+                ending,
+                usage,
+                commit or self._state.head(),
+                self._state.restarts,
+                interrupted=self._meter.usage.beyond(usage),
+            )
+        except OSError as error:
+            return self._cut_off(error)
+        return ending
+
+    def _cut_off(self, error: OSError) -> Ending:
+        return Ending("fail", cut_off(error), "transient_infra", self._state.position.node)
 
     def _hand_over(self, ending: Ending) -> tuple[Ending, str]:
         """Let the workspace record what is left; a run whose work is lost has not succeeded."""
         if self._workspace is None:
             return ending, ""
+        message = f"attractor({self._asked.run_id}): {ending.status}"
         try:
-            return ending, self._workspace.finish(f"attractor({self._asked.run_id}): {ending.status}")
+            return ending, self._workspace.finish(message, push=ending.status != "canceled")
         except GitError as error:
             if ending.status == "success":
                 ending = Ending("fail", f"the run's work could not be committed: {error}", "structural", "")
+        except OSError as error:
+            ending = self._cut_off(error) if ending.status == "success" else ending
         return ending, ""
 
     def _setup_failed(self, failed: Outcome) -> Ending:
@@ -170,20 +297,30 @@ class _Run:
             case _:  # file, and a console without a terminal
                 return OpenPeople(asked.folder, self._warn)
 
-    def _write_manifest(self, workspace: RealWorkspace) -> None:
-        plan = self._asked.plan
+    def _write_manifest(self, workspace: RealWorkspace | None) -> None:
+        asked, plan = self._asked, self._asked.plan
+        before = self._goes_on.stopped.manifest if self._goes_on else {}
+        place = {key: str(before.get(key, "")) for key in ("workspace", "mode", "branch", "base_sha")}
+        if workspace is not None:
+            mode = "worktree" if workspace.branch else "directory"
+            place = {
+                "workspace": str(workspace.folder),
+                "mode": mode,
+                "branch": workspace.branch,
+                "base_sha": workspace.base_sha,
+            }
         self._records.write_manifest(
             Manifest(
                 name=plan.name,
                 goal=plan.goal,
                 digest=plan.digest,
-                plan_path=self._asked.plan_path,
-                workspace=str(workspace.folder),
-                mode="worktree" if workspace.branch else "directory",
-                branch=workspace.branch,
-                base_sha=workspace.base_sha,
+                plan_path=asked.plan_path,
                 pid=os.getpid(),
-                simulated=self._asked.simulated,
+                simulated=asked.simulated,
+                base=str(asked.base),
+                auto_approve=asked.auto_approve,
+                resumed=[*before["resumed"], {"at": self._began, "pid": os.getpid()}] if before else [],
+                **place,
             )
         )
 

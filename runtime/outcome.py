@@ -46,6 +46,18 @@ class Usage:
             cost_usd=None if self.cost_usd is None or other.cost_usd is None else self.cost_usd + other.cost_usd,
         )
 
+    def beyond(self, other: "Usage") -> "Usage":
+        """Return what this has more than `other`, which is a part of it; what is not known in both stays unknown."""
+        unknown = self.cost_usd is None or other.cost_usd is None
+        return Usage(
+            llm_calls=max(0, self.llm_calls - other.llm_calls),
+            input_tokens=max(0, self.input_tokens - other.input_tokens),
+            output_tokens=max(0, self.output_tokens - other.output_tokens),
+            cache_read_tokens=max(0, self.cache_read_tokens - other.cache_read_tokens),
+            cache_write_tokens=max(0, self.cache_write_tokens - other.cache_write_tokens),
+            cost_usd=None if unknown else max(0.0, round(self.cost_usd - other.cost_usd, 12)),  # type: ignore[operator]
+        )
+
 
 NO_USAGE = Usage()
 

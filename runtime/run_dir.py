@@ -5,17 +5,18 @@ Everything else is a snapshot, written whole or not at all.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import RLock
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from . import events, journal
+from . import events, journal, lock
+from .checkpoint import Loaded
 from .events import Event, Listener, Record, Stamp
-from .files import LineFile, folder_name, utf8, write_durably, write_json, write_whole
+from .files import LineFile, folder_name, utf8, whole_lines, write_durably, write_json, write_whole
 from .journal import Entry, outcome_to_json, usage_to_json
-from .outcome import Json, Outcome, Usage
+from .outcome import NO_USAGE, Json, Outcome, Usage
 from .state import RunState
 from .world import Clock
 
@@ -37,6 +38,9 @@ class Manifest(NamedTuple):
     base_sha: str
     pid: int
     simulated: bool
+    base: str = ""  # run.yaml's folder
+    auto_approve: bool = False
+    resumed: Sequence[Json] = ()  # when and by which process
 
 
 class Ending(NamedTuple):
@@ -65,6 +69,7 @@ class RunDir:
         self._snapshot_due = 64
         self._snapshot_s = self._started_s
         self._made: set[str] = set()
+        self.aside = ""  # of a resumed run: where the files of interrupted visits go
         self._manifest: Manifest | None = None
         self.finished = False
 
@@ -75,9 +80,23 @@ class RunDir:
         Raises:
             RunDirError: the folder exists, or cannot be made.
         """
+        RunDir.make(folder)
+        try:
+            write_durably(folder / "plan.json", plan)
+            return RunDir(folder, run_id, clock, listeners)
+        except OSError as error:
+            raise RunDirError(f"run directory {str(folder)!r} cannot be written: {error.strerror}") from None
+
+    @staticmethod
+    def make(folder: Path) -> None:
+        """Make the folder; one that exists may hold nothing but a lock.
+
+        Raises:
+            RunDirError: it holds something, or cannot be made.
+        """
         try:
             if folder.is_dir():
-                if any(folder.iterdir()):
+                if any(path.name != lock.NAME for path in folder.iterdir()):
                     message = f"run directory {str(folder)!r} exists already; name another one, or resume it"
                     raise RunDirError(message)
             elif folder.exists():
@@ -85,20 +104,40 @@ class RunDir:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunDirError(f"run directory {str(folder)!r} cannot be made: {error.strerror}") from None
+
+    @staticmethod
+    def reopen(
+        folder: Path, clock: Clock, listeners: Sequence[Listener], manifest: Mapping[str, Any], at: Loaded
+    ) -> "RunDir":
+        """Go on with the run in `folder`, which stands where `at` says; cut off what was torn, keep everything else.
+
+        Raises:
+            RunDirError: the folder cannot be written.
+        """
         try:
-            write_durably(folder / "plan.json", plan)
-            return RunDir(folder, run_id, clock, listeners)
+            for leftover in folder.glob("*.tmp"):
+                leftover.unlink()
+            os.truncate(folder / "journal.ndjson", at.journal_bytes)
+            told = whole_lines(folder / "progress.ndjson")
+            records = RunDir(folder, manifest["run_id"], clock, listeners)
+            (folder / "final.json").unlink(missing_ok=True)  # the run has not ended
         except OSError as error:
             raise RunDirError(f"run directory {str(folder)!r} cannot be written: {error.strerror}") from None
+        records._events, records.journal_lines = told, at.journal_lines
+        records._started = manifest["started_at"]
+        records._started_s -= at.state.elapsed_ms / 1000
+        records._snapshot_due = max(64, 2 * at.journal_lines)
+        records.aside = f"interrupted/{len(manifest['resumed']) + 1}"
+        return records
 
     # events
 
     def emit(self, event: Event, branch: str = "") -> None:
         """Append the event to `progress.ndjson` and show it to the listeners."""
         with self._lock:
-            self._events += 1
-            record = Record(Stamp(self._clock.utc(), self._events, self.run_id, branch), event)
+            record = Record(Stamp(self._clock.utc(), self._events + 1, self.run_id, branch), event)
             self._progress.append(events.to_line(record))
+            self._events += 1  # now that the line is there: numbers have no gaps
             for listener in self._listeners:
                 listener(record)
 
@@ -107,8 +146,8 @@ class RunDir:
     def append(self, entry: Entry) -> None:
         """Put the entry on disk; when this returns it survives anything."""
         with self._lock:
+            self._journal.append_durably(journal.to_line(entry, self.journal_lines + 1, self._clock.utc()))
             self.journal_lines += 1
-            self._journal.append_durably(journal.to_line(entry, self.journal_lines, self._clock.utc()))
 
     def stage_folder(self, home: str, node_id: str, visit: int, attempt: int) -> str:
         """Make the folder of one attempt and return it, relative to the run directory.
@@ -122,9 +161,19 @@ class RunDir:
             os.makedirs(f"{self._root}/{node_folder}", exist_ok=True)
             self._made.add(node_folder)
         folder = f"{node_folder}/{visit}-{attempt}"
+        if self.aside and attempt == 1:
+            self._set_aside(node_folder, f"{visit}-")
         with suppress(FileExistsError):
             os.mkdir(f"{self._root}/{folder}")
         return folder
+
+    def _set_aside(self, node_folder: str, visit: str) -> None:
+        """Move what an interrupted visit has left out of the way; it is kept."""
+        for name in os.listdir(f"{self._root}/{node_folder}"):
+            if name.startswith(visit):
+                kept = f"{self._root}/{self.aside}/{node_folder}"
+                os.makedirs(kept, exist_ok=True)
+                os.rename(f"{self._root}/{node_folder}/{name}", f"{kept}/{name}")
 
     def write_outcome(self, folder: str, outcome: Outcome) -> None:
         """Write an attempt's `status.json`; `folder` as `stage_folder` returned it."""
@@ -162,8 +211,15 @@ class RunDir:
 
     # the end
 
-    def finish(self, ending: Ending, usage: Usage, commit: str, restarts: int) -> None:
-        """Write `final.json`, then the terminal event as the last line. A second call does nothing."""
+    def finish(
+        self, ending: Ending, usage: Usage, commit: str, restarts: int, *, interrupted: Usage = NO_USAGE
+    ) -> None:
+        """Write `final.json`, then the terminal event as the last line. A second call does nothing.
+
+        Args:
+            usage: of the visits that are over.
+            interrupted: of those that are not.
+        """
         if self.finished:
             return
         self.finished = True
@@ -177,7 +233,8 @@ class RunDir:
             "failure_class": ending.failure_class,
             "node": ending.node,
             "usage": usage_to_json(usage),
-            "cost_usd": usage.cost_usd,
+            "interrupted": usage_to_json(interrupted),
+            "cost_usd": (usage + interrupted).cost_usd,
             "restarts": restarts,
             "branch": branch,
             "commit": commit,

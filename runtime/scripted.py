@@ -38,6 +38,7 @@ class Scenario:
     """A scenario document that its schema has accepted."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
         self._nodes: Mapping[str, Any] = document.get("nodes") or {}
 
     def __contains__(self, node_id: object) -> bool:

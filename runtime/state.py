@@ -21,6 +21,7 @@ from .journal import (
     Forked,
     Joined,
     Restarted,
+    Resumed,
     outcome_from_json,
     outcome_to_json,
     usage_to_json,
@@ -33,7 +34,7 @@ class Position(NamedTuple):
 
     node: str  # "" before the start node
     outcome: Outcome | None  # None before the start node and after a restart
-    restart_to: str  # where a restart goes on; "" otherwise
+    restart_to: str  # where a restart goes on, or what failed the run is tried again; "" otherwise
 
 
 class Region(NamedTuple):
@@ -51,8 +52,9 @@ class RunState:
 
     # fmt: off
     __slots__ = (
-        "base", "branch", "commit", "context", "dossier", "earlier", "elapsed_ms", "ended", "home", "paused_ms",
-        "position", "region", "restarts", "retries", "seed", "signatures", "usage", "visits", "words",
+        "base", "branch", "commit", "context", "dossier", "earlier", "elapsed_ms", "ended", "home", "interrupted",
+        "paused_ms", "position", "region", "restarts", "retries", "seed", "signatures", "told", "usage", "visits",
+        "words",
     )
     # fmt: on
 
@@ -70,6 +72,8 @@ class RunState:
         self.signatures: dict[str, int] = {}  # failure signature -> visits that ended with it; survives restarts
         self.restarts = 0
         self.usage: Usage = NO_USAGE  # of what is over: without the branches of an open region
+        self.interrupted: Usage = NO_USAGE  # of visits that were cut off; of the main walk, for all of them
+        self.told = 0  # lines of progress.ndjson when the run was resumed last
         self.region: Region | None = None
         self.dossier: Dossier | None = None
         self.commit = ""
@@ -85,6 +89,11 @@ class RunState:
                 self._finish(entry)
             case Restarted():
                 self._restart(entry)
+            case Resumed():
+                self.ended, self.told, self.interrupted = "", entry.told, self.interrupted + entry.interrupted
+                if entry.retry:
+                    self.position = Position(entry.at, entry.outcome, entry.retry)
+                    self.commit = entry.commit or self.commit
             case Ended():
                 self.ended = entry.status
             case Forked():
@@ -119,6 +128,10 @@ class RunState:
                 raise KeyError(branch)
             state = state.region.branches[step[2]]
         return state
+
+    def head(self) -> str:
+        """Return the commit that this walk's worktree stands at; "" when there is none."""
+        return self.region.commit if self.region else self.commit
 
     def spent(self) -> Usage:
         """Return what this walk has used, open branches included."""
@@ -184,6 +197,8 @@ class RunState:
             "retries": self.retries,
             "signatures": self.signatures,
             "usage": usage_to_json(self.usage),
+            "interrupted": usage_to_json(self.interrupted),
+            "told": self.told,
             "dossier": self.dossier and self.dossier._asdict(),
             "commit": self.commit,
             "paused_ms": self.paused_ms,
@@ -202,7 +217,8 @@ class RunState:
         state.restarts, state.context = written["restarts"], written["context"]
         state.words, state.visits, state.earlier = written["words"], written["visits"], written["earlier_visits"]
         state.retries, state.signatures = written["retries"], written["signatures"]
-        state.usage = Usage(**written["usage"])
+        state.usage, state.interrupted = Usage(**written["usage"]), Usage(**written["interrupted"])
+        state.told = written["told"]
         state.dossier = written["dossier"] and Dossier(**written["dossier"])
         state.commit, state.ended = written["commit"], written["ended"]
         state.paused_ms, state.elapsed_ms = written["paused_ms"], written["elapsed_ms"]

@@ -17,6 +17,22 @@ from .world import World
 Steps = Mapping[Kind, Step]
 
 
+class Threads:
+    """Which conversations this process knows. Those that an earlier process had are gone: each begins again once."""
+
+    def __init__(self, *, resumed: bool = False) -> None:
+        self._resumed = resumed
+        self._known: set[str] = set()
+
+    def is_cold(self, thread: str) -> bool:
+        """Whether an earlier process may have talked in it, and this one has not."""
+        return self._resumed and thread not in self._known
+
+    def begin(self, thread: str) -> None:
+        if self._resumed:
+            self._known.add(thread)
+
+
 class Walk(NamedTuple):
     plan: Plan
     run: RunFacts
@@ -27,6 +43,7 @@ class Walk(NamedTuple):
     records: RunDir
     depth: int = 0  # of nested branches; 0 is the main walk
     stop_at: str = ""  # the join that ends a branch
+    threads: Threads = Threads()
 
     def record(self, entry: Entry) -> None:
         """Make the entry true: first on disk, then in the state."""

@@ -38,7 +38,7 @@ class FolderWorkspace:
     def commit(self, message: str) -> str:  # noqa: ARG002 - there is nothing to record in
         return ""
 
-    def finish(self, message: str) -> str:  # noqa: ARG002
+    def finish(self, message: str, *, push: bool = True) -> str:  # noqa: ARG002
         return ""
 
     def inside(self, folder: str, name: str) -> "FolderWorkspace":  # noqa: ARG002
@@ -102,6 +102,24 @@ class WorktreeWorkspace:
         self._excluded = excluding_pathspecs(self._prefix + STATUS_FOLDER, settings.checkpoint_exclude)
         self._family = family
 
+    def go_back(self, commit: str) -> None:
+        """Make the worktree what `commit` is. What was there beyond it is kept under a ref of its own; what commits
+        leave out (`checkpoint_exclude`, ignored files) stays where it is.
+
+        Raises:
+            GitError: git refused.
+        """
+        self.settle()
+        if not self._settings.commit_per_node:  # what its stages have done is nowhere else
+            return
+        self._stage_all()
+        tree = self._git.run("write-tree")
+        if tree != self._git.run("rev-parse", f"{commit}^{{tree}}") or self._head() != commit:
+            last = self._git.run("commit-tree", tree, "-p", "HEAD", "-m", "what was there when the run was cut off")
+            keep(self._git, self.branch, last, self._warn)
+        self._git.run("reset", "--quiet", "--hard", commit)
+        self._git.run("clean", "-d", "--force", "--quiet", "--", ":(top)", *self._excluded)  # folders left empty
+
     def commit(self, message: str) -> str:
         """Record the worktree's state, also when nothing changed.
 
@@ -110,8 +128,11 @@ class WorktreeWorkspace:
         """
         return self._commit(message) if self._settings.commit_per_node else ""
 
-    def finish(self, message: str) -> str:
+    def finish(self, message: str, *, push: bool = True) -> str:
         """Commit what no node's commit has, and push if run.yaml asks for it; a push that fails is a warning.
+
+        Args:
+            push: whether there is time for that.
 
         Returns:
             The commit, if one was made.
@@ -121,7 +142,7 @@ class WorktreeWorkspace:
         """
         commit = "" if self._settings.commit_per_node else self._commit(message)
         remote = self._settings.push_remote
-        if remote:
+        if remote and push:
             try:
                 self._git.run("push", "--quiet", remote, self.branch, timeout_s=PUSH_TIMEOUT_S)
             except GitError as error:
@@ -142,12 +163,21 @@ class WorktreeWorkspace:
 
     def branch_off(self, name: str, folder: Path, commit: str) -> "WorktreeWorkspace":
         branch = f"{self._family.nest}/{name}"
+        inside = folder / self._prefix if self._prefix else folder
+        if folder.exists():  # the run was cut off in this branch
+            try:
+                left = self._with(self._git.within(folder), inside, branch, self._family)
+                left.go_back(commit)
+            except (GitError, OSError):  # it is only half there
+                pass
+            else:
+                inside.mkdir(parents=True, exist_ok=True)
+                return left
         with self._family.lock:
             if self._settings.commit_per_node or not folder.exists():  # else what it holds is nowhere else
                 self._take_away(folder)
                 folder.parent.mkdir(parents=True, exist_ok=True)
-                self._git.run("worktree", "add", "--force", "--quiet", "--no-track", "-B", branch, str(folder), commit)
-        inside = folder / self._prefix if self._prefix else folder
+                add_worktree(self._git, branch, folder, commit)
         inside.mkdir(parents=True, exist_ok=True)
         return self._with(self._git.within(folder), inside, branch, self._family)
 
@@ -170,11 +200,11 @@ class WorktreeWorkspace:
             self._take_away(folder)
 
     def take(self, commit: str) -> None:
-        self._settle()
+        self.settle()
         fast_forward(self._git, commit)
 
     def merge(self, heads: Mapping[str, str], message: str) -> Mapping[str, Sequence[str]]:
-        self._settle()
+        self.settle()
         return merge_all(self._git, heads, message)
 
     def _take_away(self, folder: Path) -> None:
@@ -189,7 +219,22 @@ class WorktreeWorkspace:
                     raise GitError(f"{folder} cannot be removed: {error.strerror or error}") from None
                 self._git.run("worktree", "prune")
 
-    def _settle(self) -> None:
+    def take_in(self, message: str) -> str:
+        """Commit what a person has changed since the last stage; return the last commit, "" without commits per node.
+
+        Raises:
+            GitError: git refused.
+        """
+        self.settle()
+        if not self._settings.commit_per_node:
+            return ""
+        self._stage_all()
+        if self._git.run("write-tree") == self._git.run("rev-parse", "HEAD^{tree}"):
+            return self._head()
+        return self._commit(message)
+
+    def settle(self) -> None:
+        """Make git ready, whatever a stage or a killed process has left of it."""
         self._return_to_branch()
         self._await_index()
 
@@ -200,13 +245,16 @@ class WorktreeWorkspace:
             return self._git.run("rev-parse", f"refs/heads/{self.branch}")
 
     def _commit(self, message: str) -> str:
-        self._settle()
+        self.settle()
+        self._stage_all()
+        self._git.run("commit", "--quiet", "--allow-empty", "-m", message)
+        return self._head()
+
+    def _stage_all(self) -> None:
         try:
             self._git.run("add", "--all", "--ignore-errors", "--", ":(top)", *self._excluded)
         except GitError as error:  # a nested repository without a commit, an unreadable file
             self._warn(f"not everything could be committed: {error}")
-        self._git.run("commit", "--quiet", "--allow-empty", "-m", message)
-        return self._head()
 
     def _return_to_branch(self) -> None:
         """Put HEAD back on the run's branch if a stage moved it; files and index stay as they are."""
@@ -225,6 +273,27 @@ class WorktreeWorkspace:
                 lock.unlink(missing_ok=True)
             else:
                 time.sleep(0.05)
+
+
+def keep(git: Git, branch: str, commit: str, warn: Warn) -> None:
+    """Keep a commit that nothing else may lead to any more."""
+    ref = f"refs/attractor/kept/{branch}/{commit[:12]}"
+    git.run("update-ref", ref, commit)
+    warn(f"what was done on {branch} after the last finished stage is kept as {ref}")
+
+
+def add_worktree(git: Git, branch: str, folder: Path, commit: str, *, new: bool = False) -> None:
+    """Make a worktree on a branch that begins at `commit`, or goes back to it unless it has to be `new`."""
+    # Forced: git still knows the worktree of an earlier run whose folder was removed by hand.
+    add = ("worktree", "add", "--force", "--quiet", "--no-track")
+    if new:
+        git.run(*add, "-b", branch, str(folder), commit)
+        return
+    try:
+        git.run(*add, "-B", branch, str(folder), commit)
+    except GitError:  # git thinks that the branch is in use, in a folder that is gone
+        git.run("worktree", "remove", "--force", "--force", str(folder))
+        git.run(*add, "-B", branch, str(folder), commit)
 
 
 RealWorkspace = FolderWorkspace | WorktreeWorkspace
@@ -265,19 +334,27 @@ def _open(
         raise WorkspaceError(f"workspace.mode is worktree, but {top} has no commit yet") from None
     branch = f"{settings.branch_prefix}/{run_id}"
     worktree = run_folder / "worktree"
-    # Forced: git still knows the worktree of an earlier run whose folder was removed by hand.
-    git.run("worktree", "add", "--force", "--quiet", "--no-track", "-b", branch, str(worktree), base_sha)
+    add_worktree(git, branch, worktree, base_sha, new=True)
     folder = worktree / prefix if prefix else worktree
     if not folder.is_dir():
         warn(f"{prefix} is not in commit {base_sha[:12]}; the run starts in an empty folder")
         folder.mkdir(parents=True)
-    inside = Git(worktree, inherited)
-    if inside.lacks_identity():
-        inside.use_fallback_identity()
     refs = (repo / common / "refs/heads").resolve()
-    family = Family(refs, f"{settings.branch_prefix}/parallel/{run_id}", Lock())
+    return worktree_workspace(
+        Git(worktree, inherited), folder, branch=branch, base_sha=base_sha, refs=refs, settings=settings, warn=warn
+    )
+
+
+def worktree_workspace(
+    git: Git, folder: Path, *, branch: str, base_sha: str, refs: Path, settings: WorkspaceSettings, warn: Warn
+) -> WorktreeWorkspace:
+    """Return the workspace of a run in the worktree that `git` works in."""
+    if git.lacks_identity():
+        git.use_fallback_identity()
+    prefix, run_id = settings.branch_prefix, branch.removeprefix(f"{settings.branch_prefix}/")
+    family = Family(refs, f"{prefix}/parallel/{run_id}", Lock())
     return WorktreeWorkspace(
-        git=inside, folder=folder, branch=branch, base_sha=base_sha, family=family, settings=settings, warn=warn
+        git=git, folder=folder, branch=branch, base_sha=base_sha, family=family, settings=settings, warn=warn
     )
 
 

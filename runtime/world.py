@@ -5,6 +5,7 @@ asks a person.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -198,6 +199,35 @@ class Meter(Protocol):
         ...
 
 
+class Pulse(Protocol):
+    """Tells the stall watchdog that the run is alive. Events and commands do so by themselves."""
+
+    @property
+    def stalled(self) -> str:
+        """Why the watchdog stopped the run; "" while it has not."""
+        ...
+
+    def beat(self) -> None:
+        """Say that something real has happened: bytes of a model, say."""
+        ...
+
+    def still(self) -> AbstractContextManager[None]:
+        """Let the clock stand still while something goes on that has a bound of its own."""
+        ...
+
+
+class Unwatched:
+    """The pulse of a run that nobody watches."""
+
+    stalled = ""
+
+    def beat(self) -> None:
+        pass
+
+    def still(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
 class World(NamedTuple):
     """All doors, as the walk and the steps receive them."""
 
@@ -209,3 +239,4 @@ class World(NamedTuple):
     emit: Callable[[Event], None]
     meter: Meter
     keys: Mapping[str, str] = MappingProxyType({})  # variables that may hold API keys; nothing else reads them
+    pulse: Pulse = Unwatched()

@@ -13,6 +13,8 @@ LINES_OF = {"progress.ndjson": "event", "journal.ndjson": "journal"}
 DOCUMENTS = {
     "plan.json": "plan",
     "manifest.json": "manifest",
+    "lock.json": "lock",
+    "scenario.json": "scenario",
     "checkpoint.json": "checkpoint",
     "final.json": "final",
     "status.json": "status",
@@ -77,7 +79,8 @@ def complaints_about(run: Path) -> list[str]:
     found += [f"left over: {path.relative_to(run)}" for path in run.rglob("*.tmp") if "worktree" not in path.parts]
     events = [json.loads(line)["event"] for line in (run / "progress.ndjson").read_text().splitlines()]
     ends = [event for event in events if event in ("run_completed", "run_failed", "run_canceled")]
-    if len(ends) != 1 or events[-1] != ends[0]:
+    resumed = json.loads((run / "manifest.json").read_text())["resumed"]
+    if not 1 <= len(ends) <= 1 + len(resumed) or events[-1] != ends[-1]:
         found.append(f"progress.ndjson: the last line is {events[-1:]}, terminal events are {ends}")
     if not (run / "final.json").exists():
         found.append("final.json is missing")

@@ -88,6 +88,11 @@ class Collector:
             self._pieces.clear()
             self._on_heard(Said(self.text))
 
+    @property
+    def is_working(self) -> bool:
+        """Whether a tool of the program's runs, which has its own time."""
+        return bool(self._open)
+
     def silent_too_long(self, idle_s: float, command_max_s: float) -> str:
         """Return why the program has to be stopped; "" while it need not: a command of the agent's takes its time."""
         allowed_s = max(idle_s, command_max_s) if self._open else idle_s
@@ -158,6 +163,8 @@ def take_turn(
     def read_on(_stream: str, _text: bytes) -> None:
         for line in lines.new():
             _read(program, line, collector)
+        if collector.is_working:
+            world.pulse.beat()
 
     result = world.shell.run(command, watch, read_on)
     for line in (*lines.new(), *lines.rest()):

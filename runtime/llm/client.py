@@ -11,7 +11,7 @@ from ..breakers import spending
 from ..events import LlmFailedOver, LlmRequestSent, LlmResponseReceived, LlmRetryScheduled, Warned
 from ..outcome import NO_USAGE, Usage
 from ..plan import Model, Plan
-from ..world import World
+from ..world import Pulse, World
 from .cost import usage_of, usage_of_failure
 from .errors import Canceled, LimitReached, LlmError
 from .exchange import Ports, exchange
@@ -156,13 +156,14 @@ class Conversation:
                 )
             )
             if delay:
-                self._world.cancellation.wait(delay / 1000)
+                with self._world.pulse.still():
+                    self._world.cancellation.wait(delay / 1000)
 
     def _ask_once(self, request: Request, endpoint: Endpoint, *, stream: bool) -> Response | LlmError:
         """Make one HTTP request; return the response, or what went wrong. Raises LimitReached or Canceled before it."""
         self._check()
         number, clock = len(self.attempts) + 1, self._world.clock
-        counted = _Counted(self._observer)
+        counted = _Counted(self._observer, self._world.pulse)
         self._world.emit(LlmRequestSent(*self._asker[1:], endpoint.provider, endpoint.model, number))
         started_s = clock.now_s()
         response: Response | None = None
@@ -213,6 +214,8 @@ class Conversation:
                 response.finish,
                 attempt.usage.input_tokens,
                 attempt.usage.output_tokens,
+                attempt.usage.cache_read_tokens,
+                attempt.usage.cache_write_tokens,
                 attempt.usage.cost_usd,
                 attempt.duration_ms,
             )
@@ -229,11 +232,13 @@ class Conversation:
 class _Counted:
     """Passes events on and remembers the last usage: a stream that breaks off has cost that."""
 
-    def __init__(self, observer: Observer) -> None:
+    def __init__(self, observer: Observer, pulse: Pulse) -> None:
         self._pass_on: Callable[[StreamEvent], None] = observer.heard
+        self._beat = pulse.beat
         self.tokens = TokenUsage()
 
     def __call__(self, event: StreamEvent) -> None:
+        self._beat()
         if isinstance(event, UsageSnapshot):
             self.tokens = event.usage
         self._pass_on(event)

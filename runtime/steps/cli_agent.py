@@ -111,7 +111,14 @@ class _Stage:
             duration_ms = round((self._world.clock.now_s() - started_s) * 1000)
             self._world.emit(
                 LlmResponseReceived(
-                    *where, "stop", spent.input_tokens, spent.output_tokens, spent.cost_usd, duration_ms
+                    *where,
+                    "stop",
+                    spent.input_tokens,
+                    spent.output_tokens,
+                    spent.cache_read_tokens,
+                    spent.cache_write_tokens,
+                    spent.cost_usd,
+                    duration_ms,
                 )
             )
         return turn

@@ -40,7 +40,8 @@ def ask(visit: Visit, world: World, question: Question) -> Answer:
     labels = [option.label for option in question.options]
     world.emit(QuestionAsked(node_id, number, attempt, question.id, question.text, labels))
     asked_s = world.clock.now_s()
-    answer = world.people.ask(question, world.cancellation)
+    with world.pulse.still():
+        answer = world.people.ask(question, world.cancellation)
     world.meter.pause(world.clock.now_s() - asked_s)
     world.emit(QuestionAnswered(node_id, number, attempt, question.id, answer.target, answer.reason))
     return answer

@@ -195,6 +195,8 @@ def _emit_response(visit: Visit, world: World, turn: Turn, model: Model, duratio
             finish_reason="stop",
             input_tokens=turn.usage.input_tokens,
             output_tokens=turn.usage.output_tokens,
+            cache_read_tokens=turn.usage.cache_read_tokens,
+            cache_write_tokens=turn.usage.cache_write_tokens,
             cost_usd=turn.usage.cost_usd,
             duration_ms=duration_ms,
         )

@@ -159,7 +159,10 @@ def test_a_full_disk_in_a_branch_ends_the_run_clearly(play: Any) -> None:
 
     played = play(region(), {"a": breaks, "b": until_recalled, "c": until_recalled})
 
-    assert "the run's files cannot be written: No space left on device: journal.ndjson" == played.ending.reason
+    assert (
+        "the run's files cannot be written: No space left on device: journal.ndjson; make room, then resume the run"
+        == played.ending.reason
+    )
 
 
 def test_a_limit_of_the_run_that_a_branch_comes_upon_ends_the_run(play: Any) -> None:
