@@ -77,5 +77,7 @@ def _plan(path: str, *, allow_edited: bool) -> tuple[Plan, bytes]:
 def _scenario(folder: Path) -> Scenario:
     try:
         return Scenario(json.loads((folder / "scenario.json").read_bytes()))
+    except FileNotFoundError:  # every stage succeeds
+        return Scenario({})
     except (OSError, ValueError) as error:
         raise Refused(f"the run was simulated, and its scenario cannot be read: {error}") from None

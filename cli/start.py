@@ -78,7 +78,7 @@ def start(loaded: Loaded, arguments: argparse.Namespace, run: Run, stdout: TextI
             stdout=stdout,
             interactive=not arguments.json and sys.stdin.isatty() and stdout.isatty(),
             pause_view=getattr(view, "paused", _nothing),
-            scenario=scenario.document if scenario is not None else None,
+            scenario=(scenario.document or None) if scenario is not None else None,
             goes_on=run.goes_on,
         )
         remember(asked.folder)

@@ -94,7 +94,8 @@ class Spent:
 
 
 TOLD = (
-    e.LoopRestarted
+    e.RunResumed
+    | e.LoopRestarted
     | e.LoopRestartBlocked
     | e.LlmFailedOver
     | e.BreakerTripped
@@ -150,6 +151,8 @@ class Story:
         match event:
             case e.RunStarted():
                 self.began = event
+            case e.RunResumed():
+                self.interrupt()
             case e.LoopRestarted():
                 self._walks[stamp.branch] = event.restarts
                 self.restarts += 1
