@@ -17,7 +17,6 @@ from .events import (
     GoalGateUnsatisfied,
     LoopRestartBlocked,
     LoopRestarted,
-    RunResumed,
     RunStarted,
     StageFinished,
     StageStarted,
@@ -40,7 +39,11 @@ def run(walk: Walk, resumed: Resumed | None = None) -> Ending:
         resumed: how a run goes on that an earlier process has begun.
     """
     try:
-        _begin(walk) if resumed is None else _begin_again(walk, resumed)
+        if resumed is None:
+            _begin(walk)
+        else:
+            walk.record(resumed)
+            walk.records.snapshot(walk.state)
         ending = walk_on(walk, Arrival(walk.plan.start))
     except OSError as error:  # the run directory or the workspace: the disk is full, a folder went away
         return _cut_off(walk, error)
@@ -59,27 +62,6 @@ def _begin(walk: Walk) -> None:
         RunStarted(plan.name, plan.goal, plan.digest, str(workspace.folder), workspace.branch, workspace.base_sha)
     )
     walk.records.snapshot(walk.state)
-
-
-def _begin_again(walk: Walk, resumed: Resumed) -> None:
-    walk.record(resumed)
-    state, workspace, spent = walk.state, walk.world.workspace, resumed.interrupted
-    walk.world.emit(
-        RunResumed(
-            digest=walk.plan.digest,
-            workspace=str(workspace.folder),
-            branch=workspace.branch,
-            commit=state.head(),
-            journal_lines=walk.records.journal_lines,
-            after=state.position.node,
-            retry=resumed.retry,
-            llm_calls=spent.llm_calls,
-            input_tokens=spent.input_tokens,
-            output_tokens=spent.output_tokens,
-            cost_usd=spent.cost_usd,
-        )
-    )
-    walk.records.snapshot(state)
 
 
 def _stalled(walk: Walk, ending: Ending) -> Ending:

@@ -8,7 +8,7 @@ from typing import NamedTuple, TextIO
 
 from . import interpreter, own_environment
 from .environment import SECRET, input_variables
-from .events import Listener, StallDetected, Warned
+from .events import Listener, RunResumed, StallDetected, Warned
 from .files import cut_off, write_json
 from .git import GitError
 from .journal import Resumed
@@ -118,6 +118,24 @@ def _records(asked: Launch, clock: RealClock, listeners: Sequence[Listener]) -> 
     return RunDir.create(asked.folder, asked.run_id, asked.plan_text, clock, listeners)
 
 
+def _told(goes_on: GoesOn, state: RunState) -> RunResumed:
+    (_, manifest, at), entry = goes_on
+    spent = entry.interrupted
+    return RunResumed(
+        digest=manifest["digest"],
+        workspace=manifest["workspace"],
+        branch=manifest["branch"],
+        commit=state.head(),
+        journal_lines=at.journal_lines,
+        after=entry.at if entry.retry else state.position.node,
+        retry=entry.retry,
+        llm_calls=spent.llm_calls,
+        input_tokens=spent.input_tokens,
+        output_tokens=spent.output_tokens,
+        cost_usd=spent.cost_usd,
+    )
+
+
 class _Run:
     """One run: what its parts share, and what final.json needs to know however it ends."""
 
@@ -170,6 +188,8 @@ class _Run:
         if asked.scenario is not None:
             write_json(asked.folder / "scenario.json", asked.scenario)
         self._write_manifest(None)  # from here on the run can be resumed
+        if self._goes_on is not None:
+            self._records.emit(_told(self._goes_on, self._state))
         try:
             workspace = self._open_workspace()
             entry = self._entry(workspace)
