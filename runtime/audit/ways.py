@@ -78,8 +78,8 @@ class Replay:
         if entry.visit != visit:
             yield line.finding(f"visit {entry.visit} of {node.id!r} is visit {visit}")
         again = before.position.restart_to, before.position.outcome is not None
-        wanted = again == (node.id, True)  # by a person, with --retry-failed
-        if node.max_visits and entry.visit > node.max_visits and not wanted:
+        by_hand = again == (node.id, True)  # by a person, with --retry-failed
+        if node.max_visits and entry.visit > node.max_visits and not by_hand:
             yield line.finding(f"visit {entry.visit} of {node.id!r}, it may be visited {node.max_visits} times")
         if entry.attempts > node.attempts:
             yield line.finding(f"{node.id!r} made {entry.attempts} attempts, it has {node.attempts}")
