@@ -6,7 +6,7 @@ from . import plan as to
 from .attributes import origin_of
 from .graph import Bounds, Graph, LlmSettings, Origin, Preflight, Probe
 from .provenance import Recorder
-from .providers import known_provider, model_flags
+from .providers import known_model, known_provider, model_flags
 from .run_config import Api, Provider, RunConfig
 
 Scripts = Mapping[str, Mapping[str, object]]
@@ -82,8 +82,17 @@ def lower_provider(provider: Provider, models: Iterable[str], scripts: Scripts) 
             }
             for model, price in provider.prices.items()
         },
+        "contexts": _contexts(provider, models),
         "failover": "implicit" if provider.failover is None else "listed" if provider.failover else "none",
     }
+
+
+def _contexts(provider: Provider, models: Iterable[str]) -> dict[str, int]:
+    """Return how many tokens the models take, of those that the catalogue knows."""
+    if provider.api is None:
+        return {}
+    known = {model: known_model(provider.key, model) for model in sorted(models)}
+    return {model: entry.context for model, entry in known.items() if entry is not None}
 
 
 def _api(provider: str, api: Api, models: Iterable[str]) -> to.Api:
@@ -192,6 +201,8 @@ def _record_provider(provider: Provider, config: RunConfig, recorder: Recorder) 
     for key in _API if provider.api is not None else ():
         origin = config.origin(f"{base}/api/{key}")
         recorder.note("", f"{name}.api.{key}", vendor if origin.source == "built-in" else origin)
+    if provider.api is not None:
+        recorder.note("", f"{name}.contexts", Origin("catalogue", None, provider.key))
     for model in provider.prices:
         origin = config.origin(f"{base}/prices/{model}")
         recorder.note("", f"{name}.prices.{model}", vendor if origin.source == "built-in" else origin)

@@ -224,6 +224,7 @@ class Provider(TypedDict):
     executable: str
     script: Mapping[str, object] | None
     prices: dict[str, Price]
+    contexts: dict[str, int]
     failover: Literal["implicit", "none", "listed"]
 
 

@@ -257,6 +257,7 @@ class Provider(NamedTuple):
     executable: str
     script: Mapping[str, Json] | None  # a scenario, as read
     prices: Mapping[str, Price]
+    contexts: Mapping[str, int]  # tokens that a model takes, where that is known
     failover: str  # implicit | none | listed
 
 

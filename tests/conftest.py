@@ -10,6 +10,11 @@ import pytest
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 LINES_OF = {"progress.ndjson": "event", "journal.ndjson": "journal"}
+LINES_OF_STAGES = {
+    "stages/**/events.ndjson": "session_event",
+    "stages/**/session.ndjson": "session",
+    "threads/*.ndjson": "session",
+}
 DOCUMENTS = {
     "plan.json": "plan",
     "manifest.json": "manifest",
@@ -69,10 +74,11 @@ def complaints_about(run: Path) -> list[str]:
         for path in run.rglob(name):
             if "worktree" not in path.relative_to(run).parts:
                 found += _judge(schema, json.loads(path.read_text(encoding="utf-8")), str(path.relative_to(run)))
-    for path in run.rglob("stages/**/events.ndjson"):
-        if "worktree" not in path.relative_to(run).parts:
-            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-                found += _judge("session_event", json.loads(line), f"{path.relative_to(run)}:{number}")
+    for pattern, schema in LINES_OF_STAGES.items():
+        for path in run.rglob(pattern):
+            if "worktree" not in path.relative_to(run).parts:
+                for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+                    found += _judge(schema, json.loads(line), f"{path.relative_to(run)}:{number}")
     for kind in ("question", "answer"):
         for path in (run / f"{kind}s").glob("*.json"):
             found += _judge(kind, json.loads(path.read_text(encoding="utf-8")), str(path.relative_to(run)))

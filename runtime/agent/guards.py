@@ -74,7 +74,7 @@ class Guards:
 
     def _after_errors(self, answers: Sequence[Answered]) -> Outcome | None:
         failed = all(answered.result.is_error for answered in answers)
-        prints = tuple(_print(answered.result.name, answered.result.content) for answered in answers) if failed else ()
+        prints = tuple(map(_print_of_error, answers)) if failed else ()
         self._error_rounds = self._error_rounds + 1 if prints and prints == self._errors else len(prints[:1])
         self._errors = prints
         if self._error_rounds < SAME_ERRORS:
@@ -103,6 +103,12 @@ class Guards:
             )
         self._warned = True
         return Circle(ADVICE.format(calls=WINDOW), recent[-1])
+
+
+def _print_of_error(answered: Answered) -> str:
+    """What a misfit's text says after its first line changes from time to time: how often it was said."""
+    text = answered.result.content
+    return _print(answered.result.name, text.partition("\n")[0] if answered.ending is Ending.INVALID else text)
 
 
 def _repeats(signatures: Sequence[str], period: int) -> bool:

@@ -111,7 +111,7 @@ NOTHING: Final = Found((), None, damaged=False)
 
 
 def find(path: Path) -> Found:
-    """Return the conversation in a file; a last line that broke off is taken away."""
+    """Return the conversation in a file; a last line that broke off is taken away, a damaged file put aside."""
     try:
         text = path.read_bytes()
     except FileNotFoundError:
@@ -122,6 +122,7 @@ def find(path: Path) -> Found:
     try:
         return _found(map(json.loads, whole.splitlines()))
     except (ValueError, KeyError, TypeError, AttributeError):
+        os.replace(path, f"{path}.damaged")
         return Found((), None, damaged=True)
 
 

@@ -33,6 +33,7 @@ REPORT: Final = (
     "You have not said how the stage ended. Call report_outcome now, with what is true, and nothing else; "
     "if the work is not finished, finish it first."
 )
+_SHOWN_CHARS: Final = 120
 _EVENT_CHARS: Final = 1_000_000  # of an output; what is longer is in a file
 
 
@@ -262,7 +263,7 @@ class Session:
     def _tell_start(self, call: ToolCall) -> None:
         facts: dict[str, Json] = {"tool_name": call.name, "call_id": call.id, "arguments": call.arguments}
         self._ports.tell("TOOL_CALL_START", facts | ({} if call.arguments is not None else {"raw": call.raw}))
-        self._ports.show(f"[{call.name}]")
+        self._ports.show(_in_a_line(call))
 
     def _tell_end(self, call: ToolCall, answered: Answered) -> None:
         for note in answered.notes:
@@ -330,3 +331,10 @@ class Session:
 
 def _failed(reason: str, failure_class: FailureClass, signature: str) -> Outcome:
     return Outcome.failed(reason, failure_class, failure_signature=signature)
+
+
+def _in_a_line(call: ToolCall) -> str:
+    """Return a call as people are shown it: its name and the first text among its arguments."""
+    about = next((value for value in (call.arguments or {}).values() if isinstance(value, str)), "")
+    line = about.strip().partition("\n")[0]
+    return f"[{call.name}] {line[:_SHOWN_CHARS]}".rstrip()

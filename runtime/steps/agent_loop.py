@@ -1,5 +1,6 @@
 """An LLM stage that works with tools: a session over HTTP, and what it leaves in the stage's folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from ..files import folder_name
 from ..llm.client import Asker, Conversation
 from ..llm.errors import ContextLength, LlmError, outcome_of
 from ..outcome import NO_USAGE, FailureClass, Json, Outcome
-from ..plan import CodergenWork
+from ..plan import CodergenWork, Provider
 from ..session_log import SessionLog, write_provider_used, write_text
 from ..world import World
 from .contract import Report, Visit
@@ -95,7 +96,7 @@ class _Stage:
             )
         except LlmError as error:
             return self._report(None, Ended(outcome_of(error), ""))
-        self._files.hide = self._log.hide = talk.hide
+        self._files.hide = self._log.hide = self._output.hide = talk.hide
         stage = Stage(visit.node.id, visit.number, visit.attempt)
         with talk, Record(_record_path(visit), stage, found, talk.hide) as kept:
             self._tell_start(talk, kept, found)
@@ -126,7 +127,7 @@ class _Stage:
             malformed_limit=self._visit.plan.policy.malformed_tool_call_limit,
             max_tokens=llm.max_tokens,
             reasoning_effort=llm.reasoning_effort,
-            contexts={},
+            contexts=_contexts(self._visit.plan.providers),
         )
 
     def _profile(self, provider: str, model: str) -> Profile:
@@ -208,6 +209,10 @@ class _Stage:
         facts = {"last_response": ended.text} if ended.text else {}
         usage = talk.usage if talk else NO_USAGE
         return Report(outcome, facts=facts, usage=usage, output_tail=ended.text[-TAIL_CHARS:])
+
+
+def _contexts(providers: Mapping[str, Provider]) -> dict[tuple[str, str], int]:
+    return {(key, model): tokens for key, provider in providers.items() for model, tokens in provider.contexts.items()}
 
 
 def _is_spent(outcome: Outcome) -> bool:

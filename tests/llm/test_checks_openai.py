@@ -80,6 +80,16 @@ def test_check_19_parallel_calls_are_told_apart_and_have_their_call_ids() -> Non
     ]
 
 
+def test_two_items_under_one_index_are_two_calls_also_when_their_fragments_mix() -> None:
+    response = responses(
+        added(0, function("item_1", "call_a", "f")), part(0, "item_1", '{"x"'),
+        added(0, function("item_2", "call_b", "g")), part(0, "item_2", '{"y"'), part(0, "item_1", ":1}"),
+        part(0, "item_2", ":2}"), full(0, "item_1", '{"x":1}'), completed(),
+    )  # fmt: skip
+
+    assert [("call_a", "f", {"x": 1}), ("call_b", "g", {"y": 2})] == summary(response)
+
+
 def test_check_20_a_call_that_only_its_finished_item_tells_of_is_there() -> None:
     response = responses(done(0, function("item_1", "call_a", "f", '{"x":1}')), completed())
 

@@ -31,7 +31,7 @@ def asked(build: Any, nodes: list[dict[str, Any]], **changes: Any) -> Any:
     limits = {key: value for key, value in changes.items() if key not in ("backend", "prices", "retries")}
     plan = plan_of(build.document([start, *nodes, build.node("done", "exit")], **limits))
     prices = changes.get("prices", {"fake-1": Price(1.0, 2.0, None, None)})
-    provider = Provider(changes.get("backend", "api"), None, "", None, prices, "none")
+    provider = Provider(changes.get("backend", "api"), None, "", None, prices, {}, "none")
     policy = plan.policy._replace(max_llm_retries=changes.get("retries", 2))
     return estimate(plan._replace(providers={"fake": provider}, policy=policy), TOKENS)
 

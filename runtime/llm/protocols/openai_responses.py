@@ -140,8 +140,10 @@ class _Decoder:
         self.id = ""
         self.model = endpoint.model
         self.refused = False
-        self.indexes: dict[str, int] = {}  # item id -> output_index
-        self.last = 0  # output_index of the newest item
+        self.indexes: dict[str, int] = {}  # item id -> index of its block
+        self.newest: dict[int, int] = {}  # output_index -> index of its newest block, where that is another one
+        self.opened: dict[int, str] = {}  # index of a block -> id of the item that opened it
+        self.last = 0  # index of the newest item's block
         self.begun = False
 
     def run(self, events: Iterator[SseEvent]) -> Iterator[StreamEvent]:
@@ -152,6 +154,7 @@ class _Decoder:
                     if not self.begun:
                         yield self.started(mapping(record.get("response")))
                 case "response.output_item.added":
+                    self._open(record)
                     yield from self._added(self._index(record), mapping(record.get("item")))
                 case "response.output_text.delta":
                     yield self.assembler.text(self._key(record), string(record.get("delta")))
@@ -193,12 +196,24 @@ class _Decoder:
         """Return the block's index; a record that lacks it is recognised by its item."""
         item = string(record.get("item_id")) or string(mapping(record.get("item")).get("id"))
         index = count(record.get("output_index"))
+        if index in self.newest:
+            index = self.indexes.get(item, self.newest[index])
         if index is None:
             index = self.indexes.get(item, len(self.indexes)) if item else self.last
         if item:
             self.indexes.setdefault(item, index)
         self.last = index
         return index
+
+    def _open(self, record: Mapping[str, Any]) -> None:
+        """Give an item a block of its own when it comes under an `output_index` that another item has."""
+        item, index = string(mapping(record.get("item")).get("id")), count(record.get("output_index"))
+        if not item or index is None or item in self.indexes:
+            return
+        holder = self.newest.get(index, index)
+        if holder in self.opened:
+            holder = self.newest[index] = self.indexes[item] = -1 - len(self.newest) - len(self.opened)
+        self.opened[holder] = item
 
     def _key(self, record: Mapping[str, Any]) -> tuple[int, int]:
         return self._index(record), count(record.get("content_index")) or 0

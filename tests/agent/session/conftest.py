@@ -21,11 +21,11 @@ workspace: {mode: directory}
 llm:
   defaults: {provider: anthropic}
   providers:
-    anthropic: {failover: [zai]}
+    anthropic: {failover: [TARGET]}
     zai: {failover: []}
     openai: {failover: []}
     google: {failover: []}
-runtime_policy: {max_llm_retries: 1, llm_backoff: {base_ms: 1, jitter: false}}
+runtime_policy: {POLICY, max_llm_retries: 1, llm_backoff: {base_ms: 1, jitter: false}}
 """
 AGENT = 'a [prompt="Say hello."]\nstart -> a -> exit'
 
@@ -71,19 +71,28 @@ class Stage:
         self.home = folder / "home"
         self.home.mkdir()
 
-    def compile(self, body: str = AGENT, yaml: str = "", graph: str = "") -> str:
+    def compile(
+        self,
+        body: str = AGENT,
+        *,
+        yaml: str = "",
+        graph: str = "",
+        policy: str = "stage_timeout_ms: 0",
+        failover: str = "zai",
+    ) -> str:
+        """Return the plan; `graph` are statements before the body, `policy` and `failover` parts of run.yaml."""
         head = f'digraph p {{ graph [goal="the world"]\n{graph}\nstart [shape=Mdiamond]\nexit [shape=Msquare]\n'
         (self.home / "p.dot").write_text(f"{head}{body}\n}}\n")
-        (self.home / "run.yaml").write_text(YAML + yaml)
+        written = YAML.replace("POLICY", policy).replace("TARGET", failover)
+        (self.home / "run.yaml").write_text(written + yaml)
         places = [
             word
             for key in ("anthropic", "zai", "openai", "google")
             for word in ("--set", f"llm.providers.{key}.api.base_url={self.url}/{key}")
         ]
         stderr = io.StringIO()
-        assert 0 == main(["compile", "-q", str(self.home / "run.yaml"), *places], io.StringIO(), stderr), (
-            stderr.getvalue()
-        )
+        code = main(["compile", "-q", str(self.home / "run.yaml"), *places], io.StringIO(), stderr)
+        assert 0 == code, stderr.getvalue()
         return str(self.home / "p.plan.json")
 
     def exec(self, plan: str) -> Done:
@@ -91,8 +100,8 @@ class Stage:
         code = main(["exec", plan, "--run-dir", str(self.folder / "run")], stdout, stderr)
         return Done(code, stdout.getvalue(), stderr.getvalue(), self.folder / "run", self.home)
 
-    def run(self, body: str = AGENT, yaml: str = "", graph: str = "") -> Done:
-        return self.exec(self.compile(body, yaml, graph))
+    def run(self, body: str = AGENT, **settings: str) -> Done:
+        return self.exec(self.compile(body, **settings))
 
 
 @pytest.fixture
