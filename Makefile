@@ -41,6 +41,7 @@ test: lint types  ## lint, types and all fast tests
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not external"
 
 test-external: setup-dev  ## tests against programs of others, which it installs into build/external
+	@.ci/debian chromium chromium "the test of the report in a browser"
 	@for programs in agents pre-commit yaml-language-server; do PYTHON=$(BIN)/python .ci/$$programs build/external || exit 1; done
 	@ATTRACTOR_AGENTS=$(CURDIR)/build/external/node_modules/.bin \
 	ATTRACTOR_PRE_COMMIT=$(CURDIR)/build/external/pre-commit/bin/pre-commit \

@@ -26,9 +26,6 @@ from .main import ExitCode
 from .plan_file import add_allow_edited, open_plan
 from .run_file import NoRunFile, run_file
 
-_NO_GRAPHVIZ = """attractor graph: drawing needs Graphviz, and there is no `dot` on the PATH
-install the package graphviz (apt install graphviz, brew install graphviz), or ask for -o FILE.dot
-"""
 FORMATS = ("svg", "png", "pdf", "dot")
 
 
@@ -115,15 +112,10 @@ def _states(folder: str) -> dict[str, State]:
 def _drawn(graph: Any, form: str, stderr: TextIO) -> bytes | None:
     if form == "dot":
         return str(graph.to_string()).encode()
-    import shutil
-    import subprocess
+    from .graphviz import drawn
 
-    if shutil.which("dot") is None:
-        stderr.write(_NO_GRAPHVIZ)
+    picture = drawn(graph.to_string(), form)
+    if isinstance(picture, str):
+        stderr.write(f"attractor graph: {picture}\n")
         return None
-    result = subprocess.run(["dot", f"-T{form}"], input=graph.to_string().encode(), capture_output=True, check=False)
-    if result.returncode != 0:
-        stderr.write(f"attractor graph: dot failed: {result.stderr.decode('utf-8', 'replace').strip()[:500]}\n")
-        return None
-    picture: bytes = result.stdout
     return picture

@@ -37,6 +37,7 @@ COMMANDS: dict[str, Command] = {
     "logs": Command("logs", "tell what a run did, and go on telling"),
     "answer": Command("answer", "answer a question that a run asks"),
     "stop": Command("stop", "stop a run"),
+    "report": Command("report", "make a page about a run"),
     "audit": Command("audit", "hold what a run left behind against its plan"),
     "runs": Command("runs", "list the runs"),
     "simulate": Command("simulate", "show all paths of a plan, or write one as a scenario"),

@@ -9,7 +9,7 @@ from .plan import Plan
 from .questions import Asked, questions_of
 from .read_plan import PlanError, read_plan
 from .run_files import RunFiles
-from .story import Spent, Story, VisitTold, told
+from .story import Spent, Story, VisitTold, read_story
 
 DIED = "died"
 GOING = ("running", "waiting")
@@ -53,12 +53,13 @@ class Standing(NamedTuple):
 
 def standing(run: RunFiles, now: datetime | None = None) -> Standing:
     """Return where the run stands `now`."""
-    now = now or datetime.now(UTC)
+    return standing_of(run, read_story(run), now or datetime.now(UTC))
+
+
+def standing_of(run: RunFiles, story: Story, now: datetime) -> Standing:
+    """Return the same for a run whose story was read already."""
     is_alive = run.is_alive()
-    story = told(run.records())
     manifest, final = run.manifest() or {}, run.final()
-    if story.end is None and not is_alive:
-        story.interrupt()
     is_over = story.end is not None or (final is not None and not is_alive)
     if not is_over:
         final = None  # of before it was resumed

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from . import events as e
 from .console import describe, place_of
 from .events import Record, Stamp
+from .run_files import RunFiles
 
 ENDS = e.RunCompleted | e.RunFailed | e.RunCanceled
 UNFINISHED = ("running", "interrupted")
@@ -129,6 +130,10 @@ class Story:
     def running(self) -> list[VisitTold]:
         return sorted(self._open.values(), key=lambda visit: visit.seq)
 
+    def latest(self, visit: VisitTold) -> VisitTold:
+        """Return the last visit of the same node in the same branch."""
+        return self._latest[(visit.branch, visit.node_id)]
+
     def spent(self) -> Spent:
         """Return what the finished visits and the attempts that are under way have used."""
         spent = Spent()
@@ -237,4 +242,12 @@ def told(records: Iterable[Record]) -> Story:
     story = Story()
     for record in records:
         story.hear(record)
+    return story
+
+
+def read_story(run: RunFiles) -> Story:
+    """Return the story of a run directory; what a process left under way that is gone is interrupted."""
+    story = told(run.records())
+    if story.end is None and not run.is_alive():
+        story.interrupt()
     return story

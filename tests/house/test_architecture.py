@@ -40,7 +40,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("paths", "estimate"),
         ("workspace", "reopening", "resume", "shell", "real_world", "own_environment", "setup", "console",
          "live_console"),
-        ("owner", "run_files", "story", "standing", "run_index", "audit"),
+        ("owner", "run_files", "story", "standing", "run_index", "audit", "report"),
         ("launch",),
     ),
 }  # fmt: skip
