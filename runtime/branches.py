@@ -167,7 +167,7 @@ class _Open:
             reason = f"branch {id_!r} cannot go on: its worktree is gone, and workspace.commit_per_node is false"
             return Ending("fail", reason, FailureClass.STRUCTURAL, state.position.node)
         try:
-            workspace = outer.world.workspace.branch_off(ref_of(state.base), self._folder(state), state.commit)
+            workspace = outer.world.workspace.branch_off(ref_of(state.base), self._folder(state), state.head())
         except GitError as error:
             return Ending("fail", f"branch {id_!r} has no worktree: {error}", FailureClass.STRUCTURAL, self._node.id)
 

@@ -48,7 +48,8 @@ def run(walk: Walk, resumed: Resumed | None = None) -> Ending:
     except OSError as error:  # the run directory or the workspace: the disk is full, a folder went away
         return _cut_off(walk, error)
     ending = _stalled(walk, ending)
-    status.tidy(walk.world.workspace.folder)
+    if walk.is_of_run:  # other branches may be about to write where a child has finished
+        status.tidy(walk.world.workspace.folder)
     with suppress(OSError):  # what is on disk is enough to say where the run stood
         walk.record(Ended(ending.status, ending.reason, ending.node))
         walk.records.snapshot(walk.state)

@@ -35,6 +35,11 @@ class RunMeter:
         """Return a meter for a child pipeline: what it spends is lent to this one until `close`."""
         return RunMeter(self._clock, limits, above=self)
 
+    @property
+    def is_lent(self) -> bool:
+        """Whether this is the meter of a child pipeline."""
+        return self._above is not None
+
     def close(self) -> None:
         if self._above is not None:
             self._above.running(self, NO_USAGE)

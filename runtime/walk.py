@@ -60,6 +60,11 @@ class Walk(NamedTuple):
             )
         return Ending("fail", trip.reason, trip.failure_class, node_id)
 
+    @property
+    def is_of_run(self) -> bool:
+        """Whether this is the run's own walk, not that of a branch or of a child pipeline."""
+        return self.depth == 0 and not self.meter.is_lent
+
     def is_canceled(self) -> bool:
         return bool(self.world.cancellation.reason)
 

@@ -234,8 +234,11 @@ def test_a_child_does_not_work_outside_of_the_workspace(family: Any) -> None:
 
 
 def test_the_childs_usage_counts_in_the_parents_limits(family: Any) -> None:
-    child = 'a [prompt="x"]; b [prompt="x"]; c [prompt="x"]\n  start -> a -> b -> c -> exit'
-    done = family(child, yaml="limits: {max_llm_calls: 2}\n").exec("--quiet", "--simulate")
+    child = """a [prompt="x"]; start -> a
+      a -> exit [condition="outcome=success"]; a -> a [condition="outcome=fail"]"""
+    made = family(child, yaml="limits: {max_llm_calls: 2}\n")
+    turns = ", ".join(f"{{status: fail, failure_reason: {word}}}" for word in ("one", "two", "three"))
+    done = made.exec("--quiet", scenario(made, f"  a: [{turns}]\n"))
 
     assert 1 == done.code
     assert "limit reached: max_llm_calls is 2, used 2; raise limits.max_llm_calls in run.yaml" in done.final["reason"]
@@ -298,3 +301,20 @@ def test_children_nest(family: Any) -> None:
     grand = child_of(done) / "stages/inner/1-1/child"
     assert "success" == json.loads((grand / "final.json").read_text())["status"]
     assert "deep\n" == (made.folder / "deep.txt").read_text()
+
+
+def test_a_child_that_ends_leaves_the_status_folder_to_other_branches(family: Any) -> None:
+    late = "until test -e over; do sleep 0.05; done; sleep 1; cat said > $ATTRACTOR_STATUS_PATH"
+    parent = """
+      stack.child_dotfile="child.dot"
+      fan [shape=component]; join [shape=tripleoctagon]
+      watch [shape=house, prompt="x", manager.poll_interval="{poll}"{more}]
+      late [shape=parallelogram, tool_command="bash late.sh"]
+      start -> fan; fan -> watch -> join; fan -> late -> join; join -> exit"""
+    made = family(ONE_STAGE % "touch over", parent=parent)
+    (made.folder / "late.sh").write_text(late.replace("$A", '"$A') + '"\n')
+    (made.folder / "said").write_text('{"status": "success", "notes": "written late"}')
+    done = made.exec("--quiet")
+
+    assert 0 == done.code, done.final
+    assert "written late" == context_of(done)["parallel.results"][1]["notes"]
