@@ -227,7 +227,9 @@ class _Compiler:
         path = os.path.normpath(os.path.join(os.path.dirname(graph.source.path), written))
         if path in above or len(above) > MAX_CHILD_DEPTH:
             how = "is its own parent" if path in above else f"is nested deeper than {MAX_CHILD_DEPTH} pipelines"
-            self.found.append(Diagnostic("child_pipeline_endless", place, f'child pipeline "{written}" {how}'))
+            self.found.append(
+                Diagnostic("child_pipeline_endless", place, f'child pipeline "{written}" {how}; name another file')
+            )
             return None
         return self._unit(path, None if config is None else config._replace(goal=None), above, place)
 

@@ -174,7 +174,7 @@ class _Builder:
     def _second_declaration(self, draft: _Draft, first: Span, name: Name, own: Mutable) -> None:
         changed = [key for key, attribute in own.items() if key in draft.own and draft.own[key].text != attribute.text]
         what = f"; {', '.join(changed[:3])} of the first statement no longer holds" if changed else ""
-        message = f'node "{name.text}" has attributes in two statements, which are merged{what}'
+        message = f'node "{name.text}" has attributes in two statements, which are merged{what}; write them in one'
         related = (Related(first, "first declared here"),)
         self.found.add(Diagnostic("duplicate_node", name.span, message, subject=name.text, related=related))
 

@@ -205,7 +205,8 @@ def _orders(config: RunConfig) -> Iterator[Diagnostic]:
     if default > most:
         yield _pair(config, "timeout_default_above_max", "/runtime_policy", "max_command_timeout_ms",
                     "default_command_timeout_ms",
-                    f'"default_command_timeout_ms" is above "max_command_timeout_ms": {default} > {most}')  # fmt: skip
+                    f'"default_command_timeout_ms" is above "max_command_timeout_ms", {default} > {most}; '
+                    "lower the one, or raise the other")  # fmt: skip
 
 
 def _pair(config: RunConfig, rule: str, parent: str, key: str, other: str, message: str) -> Diagnostic:

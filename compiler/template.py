@@ -106,4 +106,10 @@ def _syntax_error(text: MappedText, number: int, message: str) -> Diagnostic:
     codes = list(re.compile(_CODE).finditer(part.text))
     span = part.span(*codes[0].span()) if len(codes) == 1 else part.span()
     message = message.rstrip(".")
-    return Diagnostic("prompt_template_syntax", span, message[:1].lower() + message[1:])
+    what = f"the template cannot be read: {message[:1].lower()}{message[1:]}"
+    return Diagnostic(
+        "prompt_template_syntax",
+        span,
+        what,
+        help="write text with {{ goal }}, {{ inputs.NAME }} and statements such as {% if .. %}, each closed",
+    )

@@ -332,7 +332,7 @@ class _Reader:
 
 def _duplicate(key: str, span: Span, first: Span) -> Diagnostic:
     line, _ = first.position
-    return Diagnostic("run_duplicate_key", span, f'key "{key}" is given twice; first on line {line}',
+    return Diagnostic("run_duplicate_key", span, f'key "{key}" is given twice, first on line {line}; keep one',
                       subject=key, related=(Related(first, f'"{key}" first given here'),))  # fmt: skip
 
 

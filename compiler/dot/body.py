@@ -104,7 +104,7 @@ class _Body:
         lexer, start = self.lexer, self.lexer.start
         lexer.advance()
         if len(self.frames) == 1 and lexer.kind != "end" and re.compile(_GOES_ON).match(self.source.text, lexer.start):
-            message = "this `}` closes the graph, but it goes on behind it"
+            message = "this `}` closes the graph, but it goes on behind it; take out one `}`"
             self.findings.report("dot_trailing_content", start, start + 1, message)
             return
         self._pop()

@@ -101,9 +101,16 @@ class _Parser:
                 text = self.source.text
                 fence = text.startswith("```", start) and not text[start + 3 :].strip()
                 fix = self.findings.fix("take it out", (start, len(text), "")) if fence else None
-                self.findings.report("dot_trailing_content", start, end, "text behind the graph", fix=fix)
+                self.findings.report(
+                    "dot_trailing_content", start, end, "text behind the graph; only comments may stand there", fix=fix
+                )
                 return
-            self.findings.report("dot_multiple_graphs", start, end, "a second graph; a file holds one pipeline")
+            self.findings.report(
+                "dot_multiple_graphs",
+                start,
+                end,
+                "a second graph; a file holds one pipeline, so give it a file of its own",
+            )
             whole = lexer.whole
             if self._header() is not None:
                 read_body(lexer, self.names)

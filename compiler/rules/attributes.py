@@ -173,7 +173,7 @@ def _unknown(project: Project, place: _Place, attribute: Attribute) -> Iterator[
         yield Diagnostic(
             "attr_misplaced",
             attribute.key_span,
-            f'"{key}" belongs to {_plural(elsewhere)}; on {_article(place.scope)} it has no effect',
+            f'"{key}" belongs to {_plural(elsewhere)}; on {_article(place.scope)} it has no effect; move or drop it',
             subject=place.subject,
         )
         return
@@ -185,7 +185,8 @@ def _unknown(project: Project, place: _Place, attribute: Attribute) -> Iterator[
     yield Diagnostic(
         "unknown_attribute",
         attribute.key_span,
-        f'{_article(place.scope)} has no attribute "{key}"; ' + (hint or "it has no effect"),
+        f'{_article(place.scope)} has no attribute "{key}"; '
+        + (hint or "it has no effect; drop it, or see docs/attributes.md"),
         subject=place.subject,
         fix=_renamed(attribute, near[0]) if len(near) == 1 and (foreign or distance(key, near[0], 2) <= 2) else None,
     )

@@ -87,6 +87,7 @@ def check_calls(project: Project) -> Iterator[Diagnostic]:
             f"max_llm_calls is {limit}, but the shortest way to a success exit asks {least} times: {some(stages)}",
             subject=graph.name,
             related=(Related(graph.nodes[way[-1]].span, "the exit"),),
+            help="raise the limit, or shorten the pipeline",
         )
     if graph.llm:
         yield _report(project, config, least)

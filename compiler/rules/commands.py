@@ -302,7 +302,7 @@ def _not_filled_in(node: str, command: Attribute, match: re.Match[str], inputs: 
     return Diagnostic(
         "prompt_interpolation_in_shell",
         command.value.span(*match.span()),
-        f'nothing is put into a command, so {match[0]} stays what it is in the one of "{node}"; use {instead}',
+        f'the command of "{node}" names {match[0]}, but nothing is filled in there; use {instead}',
         subject=node,
     )
 

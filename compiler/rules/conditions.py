@@ -318,6 +318,7 @@ def _unreachable(project: Project, dead: Mapping[int, Diagnostic]) -> Iterator[D
                 f'"{node.id}" is never reached: every way to it needs an edge that is never taken',
                 subject=node.id,
                 related=tuple(Related(dead[edge.order].span, dead[edge.order].message) for edge in cut[:3]),
+                help="correct the condition of an edge that leads there, or drop the node",
             )
 
 

@@ -108,6 +108,7 @@ def check_unrouted(project: Project) -> Iterator[Diagnostic]:
                 node.span,
                 f'when "{id_}" fails the run ends: no edge, no retry_target and no conditional node routes it',
                 subject=id_,
+                help='if it shall go on, add an edge with condition="outcome=fail", a retry_target or a diamond',
             )
             if kind.value is Kind.TOOL and edges and not any(_is_conditional_or_ends(project, edge) for edge in edges):
                 yield Diagnostic(

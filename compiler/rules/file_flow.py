@@ -212,6 +212,7 @@ def _unread(mention: _Mention) -> Diagnostic:
         mention.span,
         f'"{mention.node}" is to write {mention.path}, of which no other stage is told',
         subject=mention.node,
+        help="let a later stage read it, or leave the writing out",
     )
 
 
@@ -230,6 +231,7 @@ def _too_early(
         f"{'is' if len(writers) == 1 else 'are'} told of writing it, later or in another branch",
         subject=read.node,
         related=(Related(writes[0].span, f'"{writers[0]}"'),),
+        help="let a stage before this one write it, or say that it need not exist",
     )
 
 

@@ -126,7 +126,11 @@ def check_gates(project: Project) -> Iterator[Diagnostic]:
     graph = project.graph
     gates = gates_of(graph)
     if not gates:
-        yield Diagnostic("no_goal_gate", graph.name_span, f'"{graph.name}" has no node with goal_gate=true')
+        yield Diagnostic(
+            "no_goal_gate",
+            graph.name_span,
+            f'"{graph.name}" has no node with goal_gate=true; set it on the stage that must succeed',
+        )
     shared = jumps_of(graph)
     inside = region_of(project) if gates else {}
     for gate in gates:

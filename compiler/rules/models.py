@@ -105,7 +105,8 @@ def _name(config: RunConfig | None, attribute: Attribute, settings: LlmSettings,
         return
     found = _mismatch(config, provider, model)
     if found:
-        yield Diagnostic("model_backend_mismatch", attribute.value_span, found, subject=node)
+        help_ = "use backend api in run.yaml, or a model that this way of asking has"
+        yield Diagnostic("model_backend_mismatch", attribute.value_span, found, subject=node, help=help_)
         return
     known = known_provider(provider)
     if (
@@ -186,9 +187,13 @@ def check_parameters(project: Project) -> Iterator[Diagnostic]:
         effort, tokens = settings.reasoning_effort.value, settings.max_tokens.value
         wishes = {}
         if effort not in {None, "none"} and not model.reasoning:
-            wishes["reasoning_effort"] = f'model "{model.id}" does not take reasoning_effort'
+            wishes["reasoning_effort"] = (
+                f'model "{model.id}" does not take reasoning_effort; drop it, or ask another model'
+            )
         if tokens is not None and tokens > model.max_output:
-            wishes["max_tokens"] = f'model "{model.id}" answers with at most {model.max_output} tokens, not {tokens}'
+            wishes["max_tokens"] = (
+                f'model "{model.id}" answers with at most {model.max_output} tokens, not {tokens}; lower max_tokens'
+            )
         for key, message in wishes.items():
             attribute = winning(graph, graph.nodes[node], key)
             if attribute is not None and (attribute.value_span, model.id) not in seen:

@@ -114,6 +114,7 @@ def check_joins(project: Project) -> Iterator[Diagnostic]:
                     graph.nodes[join].span,
                     f'"{join}" joins nothing: no node of shape component leads to it',
                     subject=join,
+                    help="give the node at which the branches begin shape=component, or this one shape=box",
                 )
 
 

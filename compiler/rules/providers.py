@@ -203,7 +203,8 @@ def check_failover(project: Project) -> Iterator[Diagnostic]:
         for key, provider in config.providers.items():
             if key not in used:
                 message = f'no stage asks provider "{provider.written}", and no failover leads to it'
-                yield Diagnostic("provider_unused", provider.span, message, subject=provider.written)
+                help_ = "drop it, or name it as llm_provider or in a failover list"
+                yield Diagnostic("provider_unused", provider.span, message, subject=provider.written, help=help_)
 
 
 def _implicit(config: RunConfig, provider: Provider) -> Iterator[Diagnostic]:
@@ -231,6 +232,7 @@ def _unusable(provider: Provider, target: Provider | None) -> Iterator[Diagnosti
         f'provider "{provider.written}" (backend {provider.backend}) cannot fail over to "{target.written}" '
         f"(backend {target.backend}); a conversation cannot be handed over",
         subject=provider.written,
+        help="name a provider of the same backend, or none: failover: []",
     )
 
 
@@ -256,6 +258,7 @@ def _capability(provider: Provider, stages: Sequence[LlmSettings]) -> Iterator[D
             _failover_span(provider, target),
             f'model "{name}" of failover "{target}" {what}',
             subject=provider.written,
+            help=f"name another model, as {{provider: {target}, model: MODEL}}, or ask for less",
         )
 
 

@@ -84,6 +84,7 @@ def check_timeouts(project: Project) -> Iterator[Diagnostic]:
                 f"more than max_command_timeout_ms, {most.value} ({most.origin.source})",
                 subject=id_,
                 related=_related(most, "the maximum") if place != most.origin.span else (),
+                help="lower the one, or raise the other",
             )
     if config is not None and config.probes.enabled and "/preflight/prompt_probes/timeout_ms" in config.spans:
         yield from _probes(config)
@@ -107,6 +108,7 @@ def check_wall_clock(project: Project) -> Iterator[Diagnostic]:
                     f"{found.value} ms is longer than limits.max_wall_ms, {wall_ms}: the run would be over first",
                     subject=node,
                     related=(Related(config.value_span("/limits/max_wall_ms"), "the run's limit"),),
+                    help="lower the timeout, or raise limits.max_wall_ms",
                 )
 
 
@@ -131,6 +133,7 @@ def _tool_above(graph: Graph, node: str, most: Sourced[int]) -> Diagnostic:
         f"timeout={attribute.text} is longer than max_command_timeout_ms, {most.value}; it holds all the same",
         subject=node,
         related=_related(most, "the maximum"),
+        help="raise max_command_timeout_ms if that is meant, so that the two agree",
     )
 
 

@@ -135,7 +135,7 @@ def check_ends(project: Project) -> Iterator[Diagnostic]:
             yield Diagnostic(
                 "exit_no_outgoing",
                 edge.span,
-                f'this edge leads out of the exit node "{exit_}", where the run is over',
+                f'this edge leads out of the exit node "{exit_}", where the run is over; drop it',
                 subject=edge.name,
             )
 
@@ -156,6 +156,7 @@ def check_reachability(project: Project) -> Iterator[Diagnostic]:
             f'no way leads from "{start}" to {"an" if len(analysis.exits) > 1 else "the"} exit'
             f" ({some(analysis.exits)})",
             subject=start,
+            help="lead an edge from a stage that the run reaches to an exit",
         )
 
 

@@ -58,12 +58,14 @@ def check_selectors(project: Project) -> Iterator[Diagnostic]:
         if rule.kind != "*" and not named[rule.kind][rule.name]:
             hint = did_you_mean(rule.name, named[rule.kind])
             message = f'"{rule.selector}" matches no node' + (f"; {hint}" if hint else "")
-            yield Diagnostic("style_unused_selector", rule.span, message, subject=rule.selector)
+            help_ = "" if hint else "give a node what it selects, or drop the rule"
+            yield Diagnostic("style_unused_selector", rule.span, message, subject=rule.selector, help=help_)
         elif rule.declarations and not any(each.key_span in holds for each in rule.declarations):
             message = (
                 f'all that "{rule.selector}" declares is overridden, by more specific rules or by nodes themselves'
             )
-            yield Diagnostic("style_overridden", rule.span, message, subject=rule.selector)
+            help_ = "drop the rule, or the attributes that override it; an attribute of a node always wins"
+            yield Diagnostic("style_overridden", rule.span, message, subject=rule.selector, help=help_)
 
 
 def _names(graph: Graph) -> Mapping[str, Counter[str]]:
@@ -106,7 +108,8 @@ def check_classes(project: Project) -> Iterator[Diagnostic]:
                 message = f'no selector of the stylesheet matches the class "{word.text}"' + (
                     f"; {hint}" if hint else ""
                 )
-                yield Diagnostic("class_unstyled", word.span(), message, subject=node.id)
+                help_ = "" if hint else f"add a rule `.{word.text} {{..}}` to model_stylesheet, or drop the class"
+                yield Diagnostic("class_unstyled", word.span(), message, subject=node.id, help=help_)
 
 
 CHECKS: tuple[Check, ...] = (check_selectors, check_classes)

@@ -125,7 +125,7 @@ def test_what_is_wrong_is_reported_at_its_place(text: str, found: list[str]) -> 
 def test_a_duplicate_key_shows_both_places() -> None:
     _, (found,) = read_yaml(Source("run.yaml", "a: 1\nb: 2\na: 3\n"))
 
-    assert 'key "a" is given twice; first on line 1' == found.message
+    assert 'key "a" is given twice, first on line 1; keep one' == found.message
     assert [(1, 1)] == [related.span.position for related in found.related]
 
 
