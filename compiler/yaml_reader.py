@@ -183,6 +183,9 @@ class _Reader:
         self.broken = True
         problem = str(getattr(error, "problem", None) or "this is not YAML")
         at, opened = _index(error, "problem_mark", self.text), _index(error, "context_mark", self.text)
+        if "nesting depth" in problem:  # newer libyaml has a bound of its own
+            self._report("run_syntax", self._span(at, at + 1), f"nested deeper than {MAX_DEPTH} levels")
+            return
         context = str(getattr(error, "context", None) or "")
         message = next((words for part, words in _SYNTAX.items() if part in problem), "")
         related: tuple[Related, ...] = ()

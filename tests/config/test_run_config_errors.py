@@ -75,7 +75,8 @@ def _place(found: Diagnostic) -> str:
          '"stall_check_interval_ms" must be above 0 while stall_timeout_ms is; '
          "write stall_timeout_ms: 0 to switch the watchdog off"),
         (HEAD + "runtime_policy: {max_command_timeout_ms: 5}\n", "2:42-43 timeout_default_above_max",
-         '"default_command_timeout_ms" is above "max_command_timeout_ms", 60000 > 5; lower the one, or raise the other'),
+         '"default_command_timeout_ms" is above "max_command_timeout_ms", 60000 > 5; '
+         "lower the one, or raise the other"),
         (HEAD + "graph: /tmp/g.dot\n", "2:8-18 run_path_relative",
          '"graph" must be relative to the folder of run.yaml: an absolute path holds on one machine only'),
         (HEAD + "graph: 'a\\g.dot'\n", "2:8-17 run_path_relative", '"graph" must be written with forward slashes'),

@@ -155,7 +155,7 @@ def test_an_odd_run_yaml_ends_soon_with_clear_words(project: Path, content: str)
         (["--check", "-o", "x", "run.yaml"], "--check writes nothing"),
         (["--format", "json", "-o", "-", "run.yaml"], "cannot both go to stdout"),
         (["--graph", "g.dot", "--check", "run.yaml", "other.yaml"], "--graph goes with one run.yaml"),
-        (["--chekc", "run.yaml"], "unrecognized arguments"),
+        (["--chekc", "run.yaml"], 'did you mean "--check"?'),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -156,4 +156,4 @@ def test_json_says_the_same_to_programs(project: Path) -> None:
 
 def test_help_names_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == main(["diff", "--help"])
-    assert "exit codes: 0 they mean the same, 1 they differ, 2 one of them is no plan" in capsys.readouterr().out
+    assert "exit codes: 0 they mean the same; 1 they differ; 2 one of them is no plan" in capsys.readouterr().out
