@@ -116,7 +116,7 @@ class Reader:
         assert values is not None, block.place
         kind = kind_of(values)
         if kind is None:
-            assert "repos" in values, f"{block.place}: neither a file of ours nor of pre-commit"
+            assert values.keys() & {"repos", "jobs"}, f"{block.place}: no file of ours, of pre-commit or of GitHub"
             return
         part = {"version": 1, **values}
         errors = [error.message for error in Draft7Validator(schema(kind)).iter_errors(part)]
