@@ -49,6 +49,9 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
     if it.state not in GOING:
         stderr.write(f"attractor stop: the run does not run: {it.state}, {one_line(it.reason)}\n")
         return ExitCode.FINDINGS
+    if not found.is_here():
+        stderr.write(f"attractor stop: process {it.pid} is not on this machine, or in a container; stop it there\n")
+        return ExitCode.FINDINGS
     began = time.monotonic()
     try:
         how = _stop(found, it.pid, arguments.wait, force=arguments.force)

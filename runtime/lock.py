@@ -69,6 +69,21 @@ class RunLock:
                 return
 
 
+def is_held(folder: Path) -> bool | None:
+    """Return whether a process holds the lock; None where nobody can say: no lock was ever taken, or no locks work."""
+    try:
+        descriptor = os.open(folder / NAME, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # gone again at once; whoever wants it is patient
+    except OSError as error:
+        return True if error.errno in (errno.EWOULDBLOCK, errno.EACCES) else None
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _by(folder: Path) -> str:
     """Return which process says that it holds the lock."""
     with suppress(OSError, ValueError, KeyError, TypeError):

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from . import owner
+from . import lock, owner
 from .events import Record, from_json
 
 
@@ -48,16 +49,21 @@ class RunFiles:
 
     def pid(self) -> int:
         """Return the process that wrote itself down as the run's; 0 for none."""
-        manifest = self.manifest()
-        return int(manifest["pid"]) if manifest else 0
+        written = self.document(lock.NAME) or self.manifest() or {}
+        pid = written.get("pid")
+        return pid if isinstance(pid, int) else 0
 
     def is_alive(self) -> bool:
-        """Whether the process that runs it is still there."""
-        try:
-            written_s = (self.folder / "manifest.json").stat().st_mtime
-        except OSError:
-            return False
-        return owner.is_alive(self.pid(), written_s)
+        """Whether the process that runs it is still there: the kernel knows by its lock."""
+        held = lock.is_held(self.folder)
+        return self.is_here() if held is None else held
+
+    def is_here(self) -> bool:
+        """Whether its process is one of this machine's, and the same that wrote its number down."""
+        for name in (lock.NAME, "manifest.json"):
+            with suppress(OSError):
+                return owner.is_alive(self.pid(), (self.folder / name).stat().st_mtime)
+        return False
 
 
 def record_of(line: bytes) -> Record | None:

@@ -26,6 +26,8 @@ def main() -> int:
     for line in (
         "compile run.yaml",
         "exec quickstart.plan.json --run-dir ../run",
+        "audit ../run",
+        "report ../run",
     ):
         code = _attractor(project, line)
         if code != 0:
@@ -34,6 +36,7 @@ def main() -> int:
     for what, command in (
         ("what the plan holds", "less build/demo/quickstart/project/quickstart.plan.json"),
         ("where a value came from", ".venv/bin/attractor explain build/demo/quickstart/project/quickstart.plan.json implement"),
+        ("the run as a page", "build/demo/quickstart/run/report.html"),
         ("what the run left behind", "ls build/demo/quickstart/run"),
         ("the work, a commit per node", "git -C build/demo/quickstart/run/worktree log --oneline"),
     ):

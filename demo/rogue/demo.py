@@ -29,6 +29,7 @@ def main() -> int:
         for name, expected in SCENARIOS.items()
         if _attractor("exec", "rogue.plan.json", f"--simulate=scenarios/{name}.yaml", "--run-dir", f"runs/{name}", "--quiet")
         != expected
+        or not _is_as_planned(f"runs/{name}")
     ]
     print(f"\n{len(SCENARIOS) - len(wrong)} of {len(SCENARIOS)} scenarios ended as they should" + "".join(f"; not {name}" for name in wrong))
     return 1 if wrong else 0
@@ -37,6 +38,14 @@ def main() -> int:
 def _attractor(*arguments: str) -> int:
     print(f"\n$ attractor {' '.join(arguments)}", flush=True)
     return subprocess.run([ATTRACTOR, *arguments], cwd=SCRATCH, check=False).returncode
+
+
+def _is_as_planned(run: str) -> bool:
+    """Hold what the run left behind against its plan; print the last line, all of them when something deviates."""
+    print(f"$ attractor audit {run}", flush=True)
+    audit = subprocess.run([ATTRACTOR, "audit", run], cwd=SCRATCH, check=False, capture_output=True, text=True)
+    print(audit.stdout.splitlines()[-1] if audit.returncode == 0 else audit.stdout + audit.stderr)
+    return audit.returncode == 0
 
 
 def _git(*arguments: str) -> None:

@@ -11,6 +11,7 @@ from .evidence import Checked, Evidence, Finding, Line, where_of
 
 LINES: Mapping[str, str] = {"progress.ndjson": "event", "journal.ndjson": "journal"}
 DOCUMENTS: Mapping[str, str] = {
+    "lock.json": "lock",
     "manifest.json": "manifest",
     "checkpoint.json": "checkpoint",
     "final.json": "final",
@@ -19,7 +20,7 @@ DOCUMENTS: Mapping[str, str] = {
     "preflight_report.json": "preflight_report",
 }
 REQUIRED = ("plan.json", "manifest.json", "progress.ndjson", "journal.ndjson", "checkpoint.json", "final.json")
-TOP = ("manifest.json", "checkpoint.json", "final.json", "preflight_report.json")  # nowhere else
+TOP = ("lock.json", "manifest.json", "checkpoint.json", "final.json", "preflight_report.json")  # nowhere else
 
 
 def whole(evidence: Evidence) -> Checked:

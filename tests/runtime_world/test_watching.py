@@ -15,7 +15,9 @@ import pytest
 
 from attractor.cli.main import main
 from attractor.runtime import owner
+from attractor.runtime.lock import RunLock
 from attractor.runtime.questions import questions_of
+from attractor.runtime.run_files import RunFiles
 from attractor.runtime.run_index import runs
 
 SLOW = """
@@ -45,7 +47,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state" / "attractor"
 
 
-def test_status_of_a_run_that_goes_on_names_its_stages_and_how_to_watch_and_stop_it(pipeline, going) -> None:
+def test_behaviour_25_a_run_that_goes_on_is_shown_stopped_and_then_says_how_it_is_resumed(pipeline, going) -> None:
     made = pipeline(SLOW)
     run = going(made)
     run.until((made.folder / "up").exists, "the stage runs")
@@ -170,6 +172,16 @@ def test_a_process_that_began_after_its_number_was_written_down_is_another_one()
     assert not owner.is_alive(process.pid, time.time())
     assert owner.is_alive(os.getpid(), time.time())
     assert not owner.is_alive(0, time.time())
+
+
+def test_a_run_whose_lock_nobody_holds_is_over_whoever_has_its_number_now(pipeline) -> None:
+    done = pipeline(FAILING).exec("--quiet")  # in this very process
+    run = RunFiles(done.folder)
+
+    assert (os.getpid(), True, False) == (run.pid(), run.is_here(), run.is_alive())
+    with RunLock(done.folder, "2026-11-22T19:05:00.000Z"):
+        assert run.is_alive()
+    assert not run.is_alive()
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "stop", "answer"])
