@@ -26,8 +26,10 @@ from attractor.runtime.read_plan import PlanError, read_plan, stale_sources
 from attractor.runtime.scripted import Scenario
 
 from .disk import Disk
+from .plan_file import MAX_PLAN_BYTES, missing_plan, not_a_plan
+from .run_file import is_graph
 from .run_place import state_folder
-from .start import MAX_PLAN_BYTES, Loaded, Refused, Run, start
+from .start import Loaded, Refused, Run, start
 
 RUN_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]|\.(?!\.|lock\b|$)){0,127}")
 
@@ -65,7 +67,7 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
         if arguments.retry_failed:
             raise Refused("--retry-failed goes with --resume DIR")
         if arguments.plan is None:
-            raise Refused("name the plan to run: attractor exec PLAN")
+            raise Refused(f"name the plan to run, as in: attractor exec PLAN{missing_plan('')}")
         return execute(_load(arguments, stderr), arguments, stdout, stderr)
     except Refused as refusal:
         stderr.write(f"attractor exec: {refusal}\n")
@@ -74,11 +76,14 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
 
 def _load(arguments: argparse.Namespace, stderr: TextIO) -> Loaded:
     path = Path(arguments.plan)
+    if is_graph(arguments.plan):
+        raise Refused(not_a_plan(arguments.plan))
     try:
         text = Disk().read(arguments.plan, MAX_PLAN_BYTES)
         plan = read_plan(text, arguments.plan, allow_edited=arguments.allow_edited)
     except OSError as error:
-        raise Refused(f"cannot read {arguments.plan!r}: {(error.strerror or str(error)).lower()}") from None
+        hint = missing_plan(arguments.plan) if isinstance(error, FileNotFoundError) else ""
+        raise Refused(f"cannot read {arguments.plan!r}: {(error.strerror or str(error)).lower()}{hint}") from None
     except (PlanError, ValueError) as error:
         raise Refused(str(error)) from None
     base = _base(arguments.base, path.parent, plan)
@@ -124,7 +129,7 @@ def _scenario(path: str | None, plan: Plan, stderr: TextIO) -> Scenario | None:
 
     scenario = read_scenario_file(path, stderr)
     if scenario is None:
-        raise Refused(f"{path} is not a scenario; see `attractor schema scenario`")
+        raise Refused(f"{path} is not a scenario that can be played; see `attractor schema scenario`")
     known = _node_ids(plan)
     for node_id in scenario.node_ids:
         if node_id not in known:

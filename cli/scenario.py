@@ -27,6 +27,11 @@ def read_document(path: str, schema: str, stderr: TextIO) -> Mapping[str, object
         stderr.write(f"attractor: {error}\n")
         return None
     document, found = read_scenario(source, schema)
+    if document is not None and document.keys() & {"graph", "llm"}:
+        stderr.write(
+            f"attractor: {path} is a run.yaml, not a scenario; `attractor schema {schema}` is the format of one\n"
+        )
+        return None
     if found:
         errors = [each._replace(severity=each.severity or Severity.ERROR) for each in found]
         stderr.write(render_text(sorted_unique(errors), colour=wants_colour(stderr, os.environ)))

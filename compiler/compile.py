@@ -87,7 +87,8 @@ class _Compiler:
         source = None if self.request.run is None else self._source(self.request.run)
         config = None if source is None else self._config(source)
         scripts = {} if config is None else self._scripts(config)
-        path = self._graph_path(config)
+        stranger = any(each.rule == "run_type" and not each.subject for each in self.found)  # no run.yaml at all
+        path = None if stranger else self._graph_path(config)
         broken = any(each.rule == "run_syntax" for each in self.found)
         unit = None
         if path is not None:

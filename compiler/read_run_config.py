@@ -62,12 +62,24 @@ def _mapping(source: Source, document: Document) -> tuple[dict[str, Any], Spans,
         if values is not None:
             found = [Diagnostic("run_type", spans[""][1], "run.yaml must be a mapping: lines of the form `key: value`")]
         values, spans = {}, {}
-    elif "plan_version" in values:
-        message = "this is a plan, not a run.yaml; `attractor exec PLAN` runs it"
-        found = [Diagnostic("run_type", spans["/plan_version"][0], message)]
+    elif stranger := _stranger(values):
+        key, message = stranger
+        found = [Diagnostic("run_type", spans[f"/{key}"][0], message)]
         values, spans = {}, {}
     spans[""] = (_first_key(spans) or start, spans[""][1] if "" in spans else start)
     return values, spans, found
+
+
+def _stranger(values: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return what file this is, if it is another one of ours, and the key that tells."""
+    telling = {
+        "plan_version": "this is a plan, not a run.yaml; `attractor exec PLAN` runs it",
+        "nodes": "this is a scenario, not a run.yaml; `attractor run RUN.yaml --simulate=SCENARIO` plays it",
+        "answers": "this is a scenario of `attractor simulate-provider --scenario FILE`, not a run.yaml",
+    }
+    if values.keys() & {"graph", "llm"}:
+        return None
+    return next(((key, message) for key, message in telling.items() if key in values), None)
 
 
 def _first_key(spans: Spans) -> Span | None:

@@ -33,6 +33,7 @@ _SYNTAX = {  # part of the parser's words -> ours
     "did not find expected <document start>": "the text goes on where the document has ended; wrongly indented?",
 }
 
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 _REFUSED = "<<"  # stands for every key that was refused: its value is read, and dropped
 
 
@@ -191,6 +192,8 @@ class _Reader:
         related: tuple[Related, ...] = ()
         if self.text[at : at + 1] == "\t":
             message = "a tab cannot indent or begin a value; use spaces"
+        elif "nesting depth" in problem:  # a limit of libyaml's own, met before any event reaches ours
+            message = _TOO_DEEP
         elif "flow" in context and self.text[opened : opened + 1] in {"[", "{"}:
             related = (Related(self._span(*_visible(self.text, at)), "cannot be read as part of it"),)
             message, at = f'"{self.text[opened]}" is not closed, or a comma is missing in it', opened
@@ -230,7 +233,7 @@ class _Reader:
         start = event.start_mark.index
         self._tag(event)
         if len(self.stack) == MAX_DEPTH:
-            self._report("run_syntax", self._span(start, start + 1), f"nested deeper than {MAX_DEPTH} levels")
+            self._report("run_syntax", self._span(start, start + 1), _TOO_DEEP)
             self.broken = True
             return False
         values: dict[str, _Node] | list[_Node] = {} if isinstance(event, yaml.MappingStartEvent) else []

@@ -62,7 +62,9 @@ class Git:
         except subprocess.TimeoutExpired as error:
             raise GitError(f"git {arguments[0]} took longer than {timeout_s:.0f} s") from error
         except OSError as error:
-            raise GitError(f"git could not be started: {error}") from error
+            reason = (error.strerror or str(error)).lower()
+            hint = "install git, or set workspace.mode: directory, which works in place"
+            raise GitError(f"git could not be started: {reason}; {hint}") from error
         if done.returncode != 0:
             text = (done.stderr or done.stdout).decode(errors="replace").strip()
             raise GitError(f"git {arguments[0]} failed: {text or f'exit code {done.returncode}'}")

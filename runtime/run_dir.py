@@ -85,7 +85,7 @@ class RunDir:
             write_durably(folder / "plan.json", plan)
             return RunDir(folder, run_id, clock, listeners)
         except OSError as error:
-            raise RunDirError(f"run directory {str(folder)!r} cannot be written: {error.strerror}") from None
+            raise RunDirError(f"run directory {str(folder)!r} cannot be written: {_reason(error)}") from None
 
     @staticmethod
     def make(folder: Path) -> None:
@@ -103,7 +103,7 @@ class RunDir:
                 raise RunDirError(f"run directory {str(folder)!r} is a file; name another one")
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunDirError(f"run directory {str(folder)!r} cannot be made: {error.strerror}") from None
+            raise RunDirError(f"run directory {str(folder)!r} cannot be made: {_reason(error)}") from None
 
     @staticmethod
     def reopen(
@@ -122,7 +122,7 @@ class RunDir:
             records = RunDir(folder, manifest["run_id"], clock, listeners)
             (folder / "final.json").unlink(missing_ok=True)  # the run has not ended
         except OSError as error:
-            raise RunDirError(f"run directory {str(folder)!r} cannot be written: {error.strerror}") from None
+            raise RunDirError(f"run directory {str(folder)!r} cannot be written: {_reason(error)}") from None
         records._events, records.journal_lines = told, at.journal_lines
         records._started = manifest["started_at"]
         records._started_s -= at.state.elapsed_ms / 1000
@@ -255,3 +255,7 @@ class RunDir:
     def close(self) -> None:
         self._progress.close()
         self._journal.close()
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

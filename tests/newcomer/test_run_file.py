@@ -1,5 +1,7 @@
 """Commands that take a run.yaml find it in the current folder, or in the folder that is named."""
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -58,3 +60,51 @@ def test_a_graph_cannot_be_run_alone(attractor, project: Path) -> None:
 
     assert 2 == said.code
     assert "needs a run.yaml that names g.dot" in said.stderr
+
+
+@pytest.fixture
+def begun(attractor, tmp_path: Path) -> Path:
+    attractor("init")
+    attractor("compile")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("compile", "scenario.yaml"), 1, "this is a scenario, not a run.yaml; `attractor run RUN.yaml --simulate="),
+        (("compile", "pipeline.plan.json"), 1, "this is a plan, not a run.yaml; `attractor exec PLAN` runs it"),
+        (("run", "scenario.yaml"), 2, "this is a scenario, not a run.yaml"),
+        (("exec", "run.yaml"), 2, "`attractor run run.yaml` compiles it and runs the plan"),
+        (("exec", "pipeline.dot"), 2, "'pipeline.dot' is a graph; `attractor compile RUN.yaml` makes a plan of it"),
+        (("exec", "p.plan.json"), 2, "no such file or directory; there is pipeline.plan.json"),
+        (("exec",), 2, "name the plan to run, as in: attractor exec PLAN; there is pipeline.plan.json"),
+        (("exec", "pipeline.plan.json", "--simulate=run.yaml"), 2, "run.yaml is a run.yaml, not a scenario"),
+        (("explain", "run.yaml"), 2, "'run.yaml' is no plan; `attractor compile run.yaml` makes one of a run.yaml"),
+        (("explain", "pipeline.dot"), 2, "'pipeline.dot' is a graph"),
+        (("diff", "pipeline.plan.json", "p.json"), 2, "cannot read 'p.json': no such file or directory; there is"),
+        (("simulate-provider", "--scenario", "run.yaml"), 2, "is a run.yaml, not a scenario; `attractor schema sim"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)  # fmt: skip
+def test_the_wrong_file_is_called_by_its_name_and_nothing_else_is_said(
+    attractor, begun: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    said = attractor(*arguments)
+
+    assert (code, "") == (said.code, said.stdout)
+    assert words in said.stderr
+    assert "model_unresolved" not in said.stderr
+    assert "unknown key" not in said.stderr
+
+
+def test_without_git_a_run_in_a_repository_says_how_to_do_without(attractor, begun: Path, tmp_path_factory) -> None:
+    tools = tmp_path_factory.mktemp("tools")
+    for name in ("bash", "grep"):
+        (tools / name).symlink_to(shutil.which(name) or "")
+    subprocess.run(["git", "init", "-q", "."], cwd=begun, check=True)
+
+    said = attractor("run", "--quiet", PATH=str(tools))
+
+    assert 1 == said.code
+    assert "install git, or set workspace.mode: directory" in said.stdout

@@ -47,7 +47,7 @@ def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(RunDirError, match="cannot be made: Not a directory"):
+    with pytest.raises(RunDirError, match="cannot be made: not a directory"):
         RunDir.create(tmp_path / "file" / "run", "r", b"{}", Clock())
 
 
