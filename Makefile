@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ROOMS := compiler runtime
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-rogue test test-external lint types bench bench-page fuzz docs format clean
+.PHONY: help setup setup-dev demo demo-rogue test test-external lint types bench bench-page fuzz torture docs format clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench-page: $(VENV)/.bench  ## the same, written to docs/benchmarks.md
 
 fuzz: setup-dev  ## slow tests: fuzzing for exceptions and for time
 	@$(BIN)/python -m pytest -q -n 2 -m slow --override-ini addopts="--import-mode=importlib --strict-markers -ra"
+
+torture: setup-dev  ## kill runs 200 times at random moments and compare how they end
+	@$(BIN)/python -m pytest -q -m slow tests/torture
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

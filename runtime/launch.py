@@ -14,6 +14,7 @@ from .git import GitError
 from .journal import Resumed
 from .lock import Busy, RunLock
 from .meter import RunMeter
+from .orphans import end_orphans
 from .outcome import NO_USAGE, Json, Outcome
 from .people import AutoApprove, Nobody, OpenPeople, Terminal
 from .plan import Plan
@@ -156,7 +157,8 @@ class _Run:
         self._pulse = pulse
         self._began = clock.utc()
         self._goes_on = asked.goes_on
-        self._state = asked.goes_on.stopped.state if asked.goes_on else RunState(asked.plan.context)
+        begun = asked.goes_on is not None and asked.goes_on.stopped.has_begun
+        self._state = asked.goes_on.stopped.state if asked.goes_on and begun else RunState(asked.plan.context)
         interrupted = asked.goes_on.entry.interrupted if asked.goes_on else NO_USAGE  # no entry of the journal yet
         self._meter = RunMeter(
             clock,
@@ -187,9 +189,12 @@ class _Run:
         asked, plan = self._asked, self._asked.plan
         if asked.scenario is not None:
             write_json(asked.folder / "scenario.json", asked.scenario)
-        self._write_manifest(None)  # from here on the run can be resumed
+        self._write_manifest()  # from here on the run can be resumed
         if self._goes_on is not None:
             self._records.emit(_told(self._goes_on, self._state))
+            orphans = end_orphans(asked.run_id, asked.folder, has_begun=self._goes_on.stopped.has_begun)
+            if orphans:
+                self._warn(f"ended what the earlier process had left running: {', '.join(map(str, orphans))}")
         try:
             workspace = self._open_workspace()
             entry = self._entry(workspace)
@@ -209,7 +214,8 @@ class _Run:
             keys=self._environment,
             pulse=self._pulse,
         )
-        self._write_manifest(workspace)
+        mode = "worktree" if workspace.branch else "directory"
+        self._write_manifest(str(workspace.folder), mode, workspace.branch, workspace.base_sha)
         failed = run_setup(plan.setup, world, asked.folder / "setup", self._setup_variables(workspace.folder))
         if failed is not None:
             return self._setup_failed(failed)
@@ -220,7 +226,7 @@ class _Run:
 
     def _entry(self, workspace: RealWorkspace) -> Resumed | None:
         """Return how the walk goes on; None when it is to begin."""
-        if self._goes_on is None or not self._goes_on.stopped.at.journal_lines:
+        if self._goes_on is None or not self._goes_on.stopped.has_begun:
             return None
         entry = self._goes_on.entry
         if self._is_mended and isinstance(workspace, WorktreeWorkspace):
@@ -238,7 +244,9 @@ class _Run:
         repo = asked.base / settings.repo
         manifest = self._goes_on.stopped.manifest if self._goes_on else {}
         if not manifest.get("mode"):  # the earlier process had none yet
-            return open_workspace(settings, repo, asked.folder, asked.run_id, self._environment, self._warn)
+            return open_workspace(
+                settings, repo, asked.folder, asked.run_id, self._environment, self._warn, self._announce
+            )
         left = Left(
             mode=manifest["mode"],
             branch=manifest["branch"],
@@ -317,18 +325,16 @@ class _Run:
             case _:  # file, and a console without a terminal
                 return OpenPeople(asked.folder, self._warn)
 
-    def _write_manifest(self, workspace: RealWorkspace | None) -> None:
+    def _announce(self, branch: str, base_sha: str) -> None:
+        """Write down which branch the run is about to make, so that a resumed run knows it for its own."""
+        self._write_manifest("", "worktree", branch, base_sha)
+
+    def _write_manifest(self, workspace: str = "", mode: str = "", branch: str = "", base_sha: str = "") -> None:
         asked, plan = self._asked, self._asked.plan
         before = self._goes_on.stopped.manifest if self._goes_on else {}
-        place = {key: str(before.get(key, "")) for key in ("workspace", "mode", "branch", "base_sha")}
-        if workspace is not None:
-            mode = "worktree" if workspace.branch else "directory"
-            place = {
-                "workspace": str(workspace.folder),
-                "mode": mode,
-                "branch": workspace.branch,
-                "base_sha": workspace.base_sha,
-            }
+        place = {"workspace": workspace, "mode": mode, "branch": branch, "base_sha": base_sha}
+        if not mode:
+            place |= {key: str(before.get(key, "")) for key in place}
         self._records.write_manifest(
             Manifest(
                 name=plan.name,

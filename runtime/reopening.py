@@ -13,6 +13,7 @@ from .workspace import (
     WorkspaceError,
     WorktreeWorkspace,
     add_worktree,
+    head_of,
     keep,
     worktree_workspace,
 )
@@ -113,11 +114,8 @@ class _Worktree:
 
     def _keep_head(self) -> None:
         """Keep what the branch holds beyond the last finished stage, if it is still there."""
-        try:
-            head = self._git.run("rev-parse", "--quiet", "--verify", f"refs/heads/{self._left.branch}")
-        except GitError:
-            return
-        if head != self._commit:
+        head = head_of(self._git, self._left.branch)
+        if head not in ("", self._commit):
             keep(self._git, self._left.branch, head, self._warn)
 
     def _put_aside(self, why: str) -> None:

@@ -31,6 +31,11 @@ class Stopped(NamedTuple):
     def state(self) -> RunState:
         return self.at.state
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the walk had; before that nothing but the setup has happened."""
+        return self.at.journal_lines > 0
+
 
 @contextmanager
 def stopped_run(folder: Path, now: str) -> Iterator[Stopped]:

@@ -282,13 +282,18 @@ def keep(git: Git, branch: str, commit: str, warn: Warn) -> None:
     warn(f"what was done on {branch} after the last finished stage is kept as {ref}")
 
 
-def add_worktree(git: Git, branch: str, folder: Path, commit: str, *, new: bool = False) -> None:
-    """Make a worktree on a branch that begins at `commit`, or goes back to it unless it has to be `new`."""
+def head_of(git: Git, branch: str) -> str:
+    """Return the last commit of a branch; "" when there is no such branch."""
+    try:
+        return git.run("rev-parse", "--quiet", "--verify", f"refs/heads/{branch}")
+    except GitError:
+        return ""
+
+
+def add_worktree(git: Git, branch: str, folder: Path, commit: str) -> None:
+    """Make a worktree on a branch that begins at `commit`, or goes back to it."""
     # Forced: git still knows the worktree of an earlier run whose folder was removed by hand.
     add = ("worktree", "add", "--force", "--quiet", "--no-track")
-    if new:
-        git.run(*add, "-b", branch, str(folder), commit)
-        return
     try:
         git.run(*add, "-B", branch, str(folder), commit)
     except GitError:  # git thinks that the branch is in use, in a folder that is gone
@@ -300,9 +305,18 @@ RealWorkspace = FolderWorkspace | WorktreeWorkspace
 
 
 def open_workspace(
-    settings: WorkspaceSettings, repo: Path, run_folder: Path, run_id: str, inherited: Mapping[str, str], warn: Warn
+    settings: WorkspaceSettings,
+    repo: Path,
+    run_folder: Path,
+    run_id: str,
+    inherited: Mapping[str, str],
+    warn: Warn,
+    announce: Callable[[str, str], None] = lambda _branch, _commit: None,
 ) -> RealWorkspace:
     """Return the place to work in, made as `settings` say; `repo` is the folder that run.yaml names.
+
+    Args:
+        announce: is told the branch and the commit it begins at before the branch is made.
 
     Raises:
         WorkspaceError: the folder is missing, is not what `settings` need, or git refused.
@@ -310,13 +324,19 @@ def open_workspace(
     if not repo.is_dir():
         raise WorkspaceError(f"workspace.repo is not a folder: {repo}")
     try:
-        return _open(settings, repo.resolve(), run_folder, run_id, inherited, warn)
+        return _open(settings, repo.resolve(), run_folder, run_id, inherited, warn, announce)
     except GitError as error:
         raise WorkspaceError(str(error)) from error
 
 
 def _open(
-    settings: WorkspaceSettings, repo: Path, run_folder: Path, run_id: str, inherited: Mapping[str, str], warn: Warn
+    settings: WorkspaceSettings,
+    repo: Path,
+    run_folder: Path,
+    run_id: str,
+    inherited: Mapping[str, str],
+    warn: Warn,
+    announce: Callable[[str, str], None],
 ) -> RealWorkspace:
     git = Git(repo, inherited) if holds_repository(repo) else None
     if git is not None and settings.require_clean:
@@ -334,7 +354,10 @@ def _open(
         raise WorkspaceError(f"workspace.mode is worktree, but {top} has no commit yet") from None
     branch = f"{settings.branch_prefix}/{run_id}"
     worktree = run_folder / "worktree"
-    add_worktree(git, branch, worktree, base_sha, new=True)
+    if head_of(git, branch):
+        raise WorkspaceError(f"branch {branch} exists already; give the run another id, or remove the branch")
+    announce(branch, base_sha)
+    add_worktree(git, branch, worktree, base_sha)
     folder = worktree / prefix if prefix else worktree
     if not folder.is_dir():
         warn(f"{prefix} is not in commit {base_sha[:12]}; the run starts in an empty folder")

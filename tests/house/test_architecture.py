@@ -38,7 +38,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("walk", "crew", "steps"),
         ("attempts", "branches", "fan_in", "children", "interpreter"),
         ("paths", "estimate"),
-        ("workspace", "reopening", "resume", "shell", "real_world", "own_environment", "setup", "console",
+        ("workspace", "reopening", "resume", "orphans", "shell", "real_world", "own_environment", "setup", "console",
          "live_console"),
         ("owner", "run_files", "story", "standing", "run_index", "audit", "report"),
         ("launch",),

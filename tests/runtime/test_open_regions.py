@@ -74,3 +74,17 @@ def test_what_is_left_is_walked_and_nothing_else(cut_off: Any, tmp_path: Any) ->
     assert ["left", "one", "last"] == [each["id"] for each in state.context["parallel.results"]]
     assert SPENT == state.spent()
     records.close()
+
+
+def test_a_run_that_could_not_be_written_down_has_not_ended_in_its_journal(play: Any) -> None:
+    """So it goes on, when there is room again, with the stage that was running."""
+
+    def full(visit: Any, world: Any) -> Report:
+        raise OSError(28, "No space left on device", "stdout.log")
+
+    played = play(f"a [{T}]; b [{T}]; start -> a -> b -> done", {"b": full})
+
+    reason = "the run's files cannot be written: No space left on device: stdout.log; make room, then resume the run"
+    assert ("fail", reason, "transient_infra") == played.ending[:3]
+    state = load(played.folder).state
+    assert ("a", "") == (state.position.node, state.ended)
