@@ -283,7 +283,7 @@ def test_require_clean_names_what_is_not(repo: Path, open_) -> None:
 def test_two_runs_with_one_id_do_not_share_a_branch(repo: Path, open_) -> None:
     open_(repo)
 
-    with pytest.raises(WorkspaceError, match="already exists"):
+    with pytest.raises(WorkspaceError, match="exists already"):
         open_(repo)
 
 
