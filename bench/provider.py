@@ -79,6 +79,7 @@ def answers() -> dict[str, Callable[[], Iterator[bytes]]]:
         "events": CHUNKED + b"".join(chunks(iter(rate))),
         "events-in-large-chunks": CHUNKED + b"".join(chunks(iter(rate), 64)),
         "events-without-chunks": HEAD + b"Connection: close\r\n\r\n" + b"".join(rate),
+        "call": CHUNKED + b"".join(chunks(argument(100, 3))),
         "first": CHUNKED + b"".join(chunks(text(3, 10))),
         **{f"argument-{mb}-{pieces}": CHUNKED + b"".join(chunks(argument(mb << 20, pieces)))
            for mb in (1, 4) for pieces in (1, 1000)},

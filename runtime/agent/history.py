@@ -66,7 +66,7 @@ def _violations(messages: Sequence[Message]) -> Iterator[str]:
             continue
         if waiting:
             yield f"message {number} stands where the results of {_ids(waiting)} belong"
-        waiting = message.calls
+        waiting = message.calls if message.role is Role.ASSISTANT else ()
         for call in waiting:
             if call.id in ids or not call.id:
                 yield f"the id {call.id!r} of message {number} is used twice, or empty"

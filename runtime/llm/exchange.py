@@ -9,7 +9,7 @@ from .errors import LlmError
 from .keys import Keys
 from .messages import Finished, Request, Response, StreamEvent
 from .protocols import protocol
-from .transport import Answer, Limits, Transport
+from .transport import Answer, Limits, Transport, written
 from .wire import Endpoint, HttpError, HttpRequest, WireProtocol
 
 
@@ -40,6 +40,7 @@ def exchange(
     stream = stream or endpoint.api.force_stream
     try:
         post = wire.encode(request, endpoint, ports.keys.of(endpoint), stream=stream)
+        post = post._replace(content=written(post.body))
         on_sent(post)
         with ports.transport.post(post, ports.limits, ports.cancellation, stream=stream) as answer:
             if not 200 <= answer.status < 300:

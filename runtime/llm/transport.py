@@ -9,6 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from types import TracebackType
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from .wire import HttpRequest, SseEvent
 _BODY_BYTES: Final = 1_000_000  # of an answer that is no stream of events
 _COMPLETE_BYTES: Final = 64_000_000  # of an unstreamed answer
 _SHOWN_CHARS: Final = 500
+_encode: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _TICK_S: Final = 0.02  # how soon a cancellation is seen
 _DRAIN_S: Final = 0.05  # after the terminal event: the connection is kept only if the rest comes at once
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -69,7 +71,7 @@ class Transport:
         """
         if cancellation.reason:
             raise Canceled(f"canceled: {cancellation.reason}")
-        body = _written(request.body)
+        body = request.content or written(request.body)
         verify = _certificates()
         self._line.begin()
         watch = _Watch(self._line, limits, cancellation)
@@ -288,12 +290,35 @@ class _Watch:
         return None
 
 
-def _written(body: Mapping[str, Any]) -> bytes:
+def written(body: Mapping[str, Any]) -> bytes:
+    """Return a body as it is sent, each element of its lists in a line of its own: it is also kept for people.
+
+    Raises:
+        InvalidRequest: it cannot be written.
+    """
+    content = BytesIO()  # grows in place: a long body is there once
     try:
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        for at, (key, value) in enumerate(body.items()):
+            _write(content, f"{',' if at else '{'}{_encode(key)}:")
+            _write_value(content, value)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest(f"the request cannot be written as JSON: {error}") from None
-    return text.encode("utf-8", "replace")
+    _write(content, "}" if body else "{}")
+    return content.getvalue()
+
+
+def _write_value(content: BytesIO, value: Any) -> None:
+    if not isinstance(value, list) or not value:
+        _write(content, _encode(value))
+        return
+    for at, element in enumerate(value):
+        _write(content, ",\n" if at else "[\n")
+        _write(content, _encode(element))
+    _write(content, "]\n")
+
+
+def _write(content: BytesIO, text: str) -> None:
+    content.write(text.encode("utf-8", "replace"))
 
 
 def _certificates() -> str | bool:

@@ -23,6 +23,7 @@ class HttpRequest(NamedTuple):
     url: str
     headers: Mapping[str, str]
     body: Mapping[str, Json]
+    content: bytes = b""  # the body as it is sent, once it has been written
 
 
 class SseEvent(NamedTuple):

@@ -5,9 +5,11 @@ Keys never get here: headers are not written, and every text has been through `h
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from ..files import utf8
 from ..journal import spent_to_json
 from ..llm.client import Attempt
 from ..llm.errors import LlmError
@@ -17,6 +19,8 @@ from ..outcome import Json
 from ..plan import Model
 from ..session_log import SessionLog, write_text
 from .contract import Visit
+
+_TOGETHER_BYTES = 1 << 16
 
 
 class WireFiles:
@@ -29,16 +33,20 @@ class WireFiles:
 
     def sent(self, number: int, endpoint: Endpoint, post: HttpRequest) -> None:
         self._log.add("LLM_REQUEST", {"request": number, "provider": endpoint.provider, "model": endpoint.model})
-        self._write(
-            f"request-{number}.json",
-            {
-                "provider": endpoint.provider,
-                "model": endpoint.model,
-                "protocol": endpoint.api.protocol,
-                "url": post.url.partition("?")[0],
-                "body": post.body,
-            },
-        )
+        head = {
+            "provider": endpoint.provider,
+            "model": endpoint.model,
+            "protocol": endpoint.api.protocol,
+            "url": post.url.partition("?")[0],
+        }
+        opened = json.dumps(head, ensure_ascii=False, indent=2).removesuffix("\n}")
+        # The body is long and has been written already, in lines: it is neither written nor held a second time.
+        with (self._folder / f"request-{number}.json").open("wb") as file:
+            file.write(utf8(self.hide(f'{opened},\n  "body": ')))
+            body = BytesIO(post.content)
+            while lines := body.readlines(_TOGETHER_BYTES):
+                file.write(utf8(self.hide(b"".join(lines).decode())))
+            file.write(b"\n}\n")
 
     def heard(self, event: StreamEvent) -> None:
         """Deltas are not written: they may belong to a response that breaks off."""

@@ -133,7 +133,7 @@ def _messages(messages: Sequence[Message], endpoint: Endpoint) -> list[dict[str,
         elif content:
             encoded.append({"role": role, "content": content})
     for turn in encoded:
-        if turn["role"] == "user":
+        if turn["role"] == "user" and len(turn["content"]) > 1:
             turn["content"].sort(key=lambda block: block["type"] != "tool_result")
     return encoded
 
@@ -143,7 +143,12 @@ def _is_blank(part: Part) -> bool:
 
 
 def _block(part: Part) -> dict[str, Any]:
-    match part:
+    match part:  # the frequent ones first
+        case ToolResult():
+            result = {"type": "tool_result", "tool_use_id": part.call_id, "content": part.content}
+            return result | {"is_error": True} if part.is_error else result
+        case ToolCall():
+            return {"type": "tool_use", "id": part.id, "name": part.name, "input": argument_object(part)}
         case Text():
             return {"type": "text", "text": part.text}
         case Thinking():
@@ -152,11 +157,6 @@ def _block(part: Part) -> dict[str, Any]:
             return {"type": "redacted_thinking", "data": part.data}
         case Opaque():
             return dict(part.payload)
-        case ToolCall():
-            return {"type": "tool_use", "id": part.id, "name": part.name, "input": argument_object(part)}
-        case ToolResult():
-            result = {"type": "tool_result", "tool_use_id": part.call_id, "content": part.content}
-            return result | {"is_error": True} if part.is_error else result
 
 
 def _marked(messages: list[dict[str, Any]], *, caching: bool) -> list[dict[str, Any]]:

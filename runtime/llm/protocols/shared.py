@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from ..messages import (
     Opaque,
     Part,
     RedactedThinking,
+    Role,
     Text,
     Thinking,
     ToolCall,
@@ -55,14 +57,16 @@ def for_reader(messages: Iterable[Message], endpoint: Endpoint, *, any_id: bool 
     Args:
         any_id: the endpoint takes ids that it gave itself as they are; otherwise they too are rewritten.
     """
-    ids = _Ids()
+    ids, here = _Ids(), (endpoint.provider, endpoint.model)
     for message in messages:
-        own = message.origin is not None and message.origin == (endpoint.provider, endpoint.model)
-        if message.calls:
+        own = message.origin == here
+        if message.role is Role.ASSISTANT:
             ids.begin(verbatim=own and any_id)
-        parts = tuple(part for part in (_for_reader(part, ids, own=own) for part in message.parts) if part is not None)
+        parts = tuple(
+            [part for part in [_for_reader(part, ids, own=own) for part in message.parts] if part is not None]
+        )
         if parts:
-            yield message._replace(parts=parts)
+            yield Message(message.role, parts, message.origin)
 
 
 class _Ids:
@@ -82,7 +86,7 @@ class _Ids:
             return id
         safe = self._safe.get(id)
         if safe is None:
-            stem = _UNSAFE.sub("_", id)[:_ID_CHARS] or "call"
+            stem = _safe_id(id)
             safe, number = stem, 2
             while safe in self._taken:
                 safe, number = f"{stem[: _ID_CHARS - 5]}_{number}", number + 1
@@ -91,20 +95,26 @@ class _Ids:
         return safe
 
 
+@lru_cache(maxsize=4096)
+def _safe_id(id: str) -> str:
+    return _UNSAFE.sub("_", id)[:_ID_CHARS] or "call"
+
+
 def _for_reader(part: Part, ids: _Ids, *, own: bool) -> Part | None:
-    match part:
-        case Text():
-            part = part if own else part._replace(state=None)
-            return part if part.text or part.state else None
-        case Thinking() | RedactedThinking() | Opaque():
-            return part if own else None
+    match part:  # the frequent ones first: a long history is read for every request
+        case ToolResult(id, name, content, is_error):
+            return ToolResult(ids.of(id), safe_name(name), content, is_error)
         case ToolCall():
             private = part.private if own else None
             return part._replace(id=ids.of(part.id), name=safe_name(part.name), private=private)
-        case ToolResult():
-            return part._replace(call_id=ids.of(part.call_id), name=safe_name(part.name))
+        case Text():
+            part = part if own or part.state is None else part._replace(state=None)
+            return part if part.text or part.state else None
+        case Thinking() | RedactedThinking() | Opaque():
+            return part if own else None
 
 
+@lru_cache(maxsize=256)
 def safe_name(name: str) -> str:
     """Return a tool's name as every vendor accepts it: models also call tools that cannot exist."""
     return _UNSAFE.sub("_", name)[:_NAME_CHARS] or NAMELESS
