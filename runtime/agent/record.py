@@ -51,8 +51,13 @@ class Found(NamedTuple):
     """What a file of a conversation holds."""
 
     messages: Sequence[Message]
-    interrupted: Stage | None  # the stage that spoke last, when it did not get to its end
+    speaker: Stage | None  # who spoke last
+    ended: bool  # it got to its end
     damaged: bool  # the file could not be read whole: its conversation is lost
+
+    def broke_off(self, now: Stage) -> bool:
+        """Whether the speaker was cut off: in the middle, or before its result was kept, so that it speaks again."""
+        return self.speaker is not None and (not self.ended or self.speaker == now)
 
 
 class Record:
@@ -107,7 +112,7 @@ class Record:
         return self.hide(_encode(entry)) + "\n"
 
 
-NOTHING: Final = Found((), None, damaged=False)
+NOTHING: Final = Found((), None, ended=True, damaged=False)
 
 
 def find(path: Path) -> Found:
@@ -123,25 +128,26 @@ def find(path: Path) -> Found:
         return _found(map(json.loads, whole.splitlines()))
     except (ValueError, KeyError, TypeError, AttributeError):
         os.replace(path, f"{path}.damaged")
-        return Found((), None, damaged=True)
+        return NOTHING._replace(damaged=True)
 
 
 def _found(entries: Iterable[Mapping[str, Any]]) -> Found:
     messages: list[Message] = []
-    speaking: Stage | None = None
+    speaker: Stage | None = None
+    ended = True
     for entry in entries:
         match entry["entry"]:
             case "begin":
-                speaking = Stage(entry["node"], entry["visit"], entry["attempt"])
+                speaker, ended = Stage(entry["node"], entry["visit"], entry["attempt"]), False
             case "message":
                 messages.append(message_from_json(entry))
             case "cleared":
                 messages = []
             case "end":
-                speaking = None
+                ended = True
             case other:
                 raise ValueError(other)
-    return Found(messages, speaking, damaged=False)
+    return Found(messages, speaker, ended, damaged=False)
 
 
 def message_json(message: Message) -> dict[str, Json]:

@@ -55,10 +55,14 @@ def _memory(visit: Visit) -> _Memory:
     if visit.fidelity != FULL:
         return _Memory(record.NOTHING, None)
     found = record.find(_record_path(visit))
-    if not (found.damaged or found.interrupted):
+    if not (found.damaged or found.broke_off(_stage(visit))):
         return _Memory(found, "")
     note = f"# An interruption\n\n{BROKEN_OFF}" if found.messages else ""
     return _Memory(found, "\n\n".join(part for part in (note, preamble(visit, AFTER_A_BREAK)) if part))
+
+
+def _stage(visit: Visit) -> Stage:
+    return Stage(visit.node.id, visit.number, visit.attempt)
 
 
 def _record_path(visit: Visit) -> Path:
@@ -97,8 +101,7 @@ class _Stage:
         except LlmError as error:
             return self._report(None, Ended(outcome_of(error), ""))
         self._files.hide = self._log.hide = self._output.hide = talk.hide
-        stage = Stage(visit.node.id, visit.number, visit.attempt)
-        with talk, Record(_record_path(visit), stage, found, talk.hide) as kept:
+        with talk, Record(_record_path(visit), _stage(visit), found, talk.hide) as kept:
             self._tell_start(talk, kept, found)
             ended = Session(self._ports(talk, kept), self._rules()).run(prompt)
             outcome = ended.outcome or self._desk.outcome
@@ -185,8 +188,8 @@ class _Stage:
         if found.damaged:
             message = "the file of this thread could not be read; its conversation begins anew"
             self._log.add("WARNING", {"code": "thread", "message": message})
-        elif found.interrupted:
-            node, visit, attempt = found.interrupted
+        elif found.speaker is not None and found.broke_off(_stage(self._visit)):
+            node, visit, attempt = found.speaker
             message = f"this conversation broke off in {node!r}, visit {visit}, attempt {attempt}"
             self._log.add("WARNING", {"code": "thread", "message": message})
 

@@ -102,7 +102,7 @@ def test_a_record_that_is_given_up_is_found_empty(tmp_path: Path) -> None:
         kept.give_up("too long")
         kept.end("fail")
 
-    assert ([], None, False) == find(path)
+    assert ([], Speaker("a", 1, 1), True, False) == find(path)
 
 
 # instruction files

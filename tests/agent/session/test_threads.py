@@ -163,6 +163,7 @@ ONE = full('a [prompt="First."]\nstart -> a -> exit', "")
         pytest.param(4, "", 1, id="after the results"),
         pytest.param(3, '{"entry":"message","role":"to', 1, id="while the results were written"),
         pytest.param(2, "", 0, id="before the first answer"),
+        pytest.param(7, "", 2, id="after its end, before the run knew of it"),
     ],
 )
 def test_an_interrupted_stage_goes_on_with_a_paired_conversation(
@@ -185,17 +186,6 @@ def test_an_interrupted_stage_goes_on_with_a_paired_conversation(
     assert prompt.startswith("# An interruption\n")
     warnings = again.session("WARNING")
     assert [{"code": "thread", "message": "this conversation broke off in 'a', visit 1, attempt 1"}] == warnings
-
-
-def test_a_thread_that_ended_well_goes_on_as_if_nothing_had_happened(simulator: Any, stage: Stage) -> None:
-    simulator.script(turn(report(), text="One."), turn(report(), text="Two."))
-    plan = stage.compile(ONE)
-    done = stage.exec(plan)
-
-    again = _again(stage, done, plan)
-
-    assert "One." in texts(simulator.requests[-1].body)
-    assert "interruption" not in (again.stage / "prompt.md").read_text()
 
 
 def test_a_thread_that_cannot_be_read_begins_anew_and_says_so(simulator: Any, stage: Stage) -> None:
