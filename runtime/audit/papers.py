@@ -163,5 +163,7 @@ def _files_of(evidence: Evidence, line: Line, folder: str, *, has_asked: bool) -
     elif status.get("status") != line.value["status"]:
         said = f"says {status.get('status')!r}, the event {line.value['status']!r} (progress.ndjson:{line.number})"
         yield Finding(f"{folder}/status.json", 0, said)
-    if has_asked and not (evidence.folder / folder / "provider_used.json").exists():
+    place = evidence.folder / folder
+    written = (place / "provider_used.json").exists() or any(place.glob("*/provider_used.json"))  # a manager's, by look
+    if has_asked and not written:
         yield line.finding(f"asked a model and left no {folder}/provider_used.json")

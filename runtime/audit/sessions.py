@@ -116,9 +116,9 @@ def _rounds(lines: list[Line]) -> Iterator[Round]:
             calls += 1
             asked[str(data.get("call_id"))] = f"{data.get('tool_name')} {data.get('arguments')!r}"
         elif kind == "TOOL_CALL_END" and data.get("is_error"):
-            call = str(data.get("call_id"))
-            if str(data.get("full_output", "")).startswith(MALFORMED):
-                broken[asked.get(call, call)] = line
+            call, said = str(data.get("call_id")), str(data.get("full_output", ""))
+            if said.startswith(MALFORMED):
+                broken[f"{asked.get(call, call)} {said}"] = line  # the result quotes what was sent
     if calls:
         yield broken
 

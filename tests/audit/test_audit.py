@@ -303,6 +303,25 @@ def test_every_check_fails_for_some_doctored_run() -> None:
     assert {check.id for check in CHECKS} == {str(param.values[1]) for param in DOCTORED}
 
 
+def test_malformed_calls_that_differ_are_not_the_same_call_again(run: Path) -> None:
+    def differ(events: list[Event]) -> None:
+        _malformed(6)(events)
+        for number, each in enumerate(events):
+            if str(each["data"].get("full_output", "")).startswith("invalid"):
+                each["data"]["full_output"] += f"; you sent '{number}'"
+
+    session(differ)(run)
+
+    assert [] == [found for found in findings(audit(run)) if found[0] == "malformed_calls"]
+
+
+def test_the_calls_of_a_manager_leave_their_files_in_a_folder_for_each_look(run: Path) -> None:
+    (run / STAGE / "look-1").mkdir()
+    (run / STAGE / "provider_used.json").rename(run / STAGE / "look-1" / "provider_used.json")
+
+    assert [] == [found for found in findings(audit(run)) if found[0] == "attempts"]
+
+
 def test_the_limit_of_malformed_calls_itself_is_no_deviation(run: Path) -> None:
     session(_malformed(3))(run)
 
