@@ -61,7 +61,8 @@ RULES: tuple[Rule, ...] = (
 
 MOST_CHARS = 8_000
 
-_GAP = r"(?i:\s*+(?:TODO|FIXME|TBD|XXX)\b)|\[(?:INLINE|INSERT|PASTE) [^\]\n]{0,200}\]"
+_NOTHING_BUT = r"(?i:\s*+(?:TODO|FIXME|TBD|XXX)\b)"
+_GAP = r"\[(?:INLINE|INSERT|PASTE) [^\]\n]{0,200}\]"
 _GAP_VALUE = r"(?:DEFAULT|YOUR|SOME)_[A-Z_]*+|(?:CHANGE|REPLACE)_?ME|(?i:todo|fixme|tbd|xxx)|<[a-z][a-z -]*+>"
 _OF_NODES = ("llm_model", "llm_provider", "tool_command")
 _OF_GRAPHS = ("goal", "model_stylesheet")
@@ -103,10 +104,10 @@ def _secrets(owner: str, key: str, value: MappedText) -> Iterator[Diagnostic]:
 def check_gaps(project: Project) -> Iterator[Diagnostic]:
     """prompt_placeholder."""
     graph = project.graph
-    gap, value = re.compile(_GAP), re.compile(_GAP_VALUE)
+    nothing_but, gap, value = re.compile(_NOTHING_BUT), re.compile(_GAP), re.compile(_GAP_VALUE)
     for node, prompt in graph.prompts.items():
         text = prompt.written.text
-        found = gap.match(text) or (gap.search(text) if "[" in text else None)
+        found = nothing_but.match(text) or (gap.search(text) if "[" in text else None)
         if found is not None:
             yield _gap(node, prompt.written.span(*found.span()), f'the prompt of "{node}" has a gap')
     for node_ in graph.nodes.values():
