@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 ROOMS := compiler runtime
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo demo-rogue test test-external lint types bench bench-page fuzz torture docs format clean
+.PHONY: help setup setup-dev demo demo-rogue validation test test-external lint types bench bench-page fuzz torture docs format clean
 
 help:  ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ demo: setup  ## compile and run demo/quickstart, offline
 
 demo-rogue: setup  ## compile demo/rogue and walk its four scenarios, simulated
 	@$(BIN)/python demo/rogue/demo.py
+
+validation: setup  ## run demo/rogue and write docs/validation/rogue.md from that run
+	@$(BIN)/python demo/rogue/demo.py docs/validation/rogue.md
 
 test: lint types  ## lint, types and all fast tests
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow and not external"

@@ -1,9 +1,13 @@
 """Make a page about a run: report.html, which needs nothing else, and report.md.
 Without --output they lie in the run directory.
 
+--validation writes one more page, to be kept with a project: the checks of `attractor audit`, what happened on the
+way, and what such a run does not show.
+
 examples:
   attractor report latest
   attractor report RUN --output build/report
+  attractor report RUN --validation docs/validation.md
 
 exit codes: 0 written; 2 there is no such run, or the files cannot be written
 """
@@ -15,8 +19,9 @@ from io import StringIO
 from pathlib import Path
 from typing import TextIO
 
+from attractor.runtime.audit.checks import audit
 from attractor.runtime.report.facts import facts_of
-from attractor.runtime.report.render import html, markdown
+from attractor.runtime.report.render import html, markdown, validation
 from attractor.runtime.run_files import RunFiles
 
 from .main import ExitCode
@@ -29,6 +34,7 @@ DRAWING_S = 30.0
 def configure(parser: argparse.ArgumentParser) -> None:
     add_run(parser)
     parser.add_argument("-o", "--output", metavar="DIR", help="where to put them; default: RUN")
+    parser.add_argument("--validation", metavar="FILE", help="write the page of checks and residual risks, too")
 
 
 def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
@@ -37,18 +43,23 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
         return ExitCode.USAGE
     now = datetime.now(UTC)
     facts = facts_of(found, now)
-    pages = {
-        "report.html": html(facts, _picture(found, facts.states), now),
-        "report.md": markdown(facts, now),
-    }
     folder = Path(arguments.output) if arguments.output else found.folder
+    pages = {
+        folder / "report.html": html(facts, _picture(found, facts.states), now),
+        folder / "report.md": markdown(facts, now),
+    }
+    if arguments.validation:
+        digest = str((found.manifest() or {}).get("digest", ""))
+        pages[Path(arguments.validation)] = validation(facts, audit(found.folder), digest)
+    place = folder
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in pages.items():
-            (folder / name).write_text(text, encoding="utf-8", errors="replace")
-            stdout.write(f"{folder / name}\n")
+        for path, text in pages.items():
+            place = path.parent
+            place.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", errors="replace")
+            stdout.write(f"{path}\n")
     except OSError as error:
-        stderr.write(f"attractor report: cannot write to {str(folder)!r}: {(error.strerror or str(error)).lower()}\n")
+        stderr.write(f"attractor report: cannot write to {str(place)!r}: {(error.strerror or str(error)).lower()}\n")
         return ExitCode.USAGE
     return ExitCode.OK
 

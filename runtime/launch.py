@@ -16,6 +16,7 @@ from .lock import Busy, RunLock
 from .meter import RunMeter
 from .orphans import end_orphans
 from .outcome import NO_USAGE, Json, Outcome
+from .own_programs import own_programs
 from .people import AutoApprove, Nobody, OpenPeople, Terminal
 from .plan import Plan
 from .real_world import RealClock, StopSignals
@@ -345,6 +346,7 @@ class _Run:
                 simulated=asked.simulated,
                 base=str(asked.base),
                 auto_approve=asked.auto_approve,
+                own_programs=own_programs(asked.base, self._environment.get("PATH", "")),
                 resumed=[*before["resumed"], {"at": self._began, "pid": os.getpid()}] if before else [],
                 **place,
             )

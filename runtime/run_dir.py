@@ -40,6 +40,7 @@ class Manifest(NamedTuple):
     simulated: bool
     base: str = ""  # run.yaml's folder
     auto_approve: bool = False
+    own_programs: Sequence[str] = ()  # on PATH, from the run's own repository
     resumed: Sequence[Json] = ()  # when and by which process
 
 

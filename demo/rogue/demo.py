@@ -3,7 +3,7 @@
 The second part is a real run: preflight, agents with tools, worktrees for the ports, failover, a restart. Only the
 models and three build tools are stand-ins. Nothing is paid, and nothing outside build/demo is touched.
 
-usage: demo.py [REPORT.md]   - where to put the report of the second part
+usage: demo.py [VALIDATION.md]   - where to write the page of checks and residual risks of the second part
 """
 
 import json
@@ -26,12 +26,10 @@ SCENARIOS = {"all_green": 0, "toolchain_missing": 1, "check_fails_twice": 0, "tr
 
 def main() -> int:
     _lay_out()
-    wrong = rehearse() or run_over_http()
+    wrong = compile_strictly() or rehearse() or run_over_http()
     if wrong:
         print(f"\n{wrong}", file=sys.stderr)
         return 1
-    if len(sys.argv) > 1:
-        shutil.copy(SCRATCH / "runs" / "http" / "report.md", sys.argv[1])
     print("\nEverything ended as it should. Look around:")
     print("  what happened, as a page       build/demo/rogue/runs/http/report.html")
     print("  what each stage was asked      less build/demo/rogue/runs/http/stages/*/*/prompt.md")
@@ -39,10 +37,12 @@ def main() -> int:
     return 0
 
 
+def compile_strictly() -> str:
+    return "demo/rogue does not compile" if _attractor("compile", "--strict", "run.yaml") != 0 else ""
+
+
 def rehearse() -> str:
     """Walk the scenarios with simulated models and tools; return what was wrong."""
-    if _attractor("compile", "--strict", "run.yaml") != 0:
-        return "demo/rogue does not compile"
     wrong = [
         name
         for name, expected in SCENARIOS.items()
@@ -85,7 +85,7 @@ def _run(url: str) -> str:
         ("compile", "run.yaml", *overrides),
         ("exec", "rogue.plan.json", "--run-dir", "runs/http"),
         ("audit", "runs/http"),
-        ("report", "runs/http"),
+        ("report", "runs/http", *(("--validation", str(Path(sys.argv[1]).resolve())) if sys.argv[1:] else ())),
     )
     for step in steps:
         if _attractor(*step, environment=environment) != 0:

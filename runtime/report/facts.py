@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..run_files import RunFiles
 from ..standing import Standing, plan_of, standing_of
 from ..story import UNFINISHED, Happening, Spent, Story, VisitTold, read_story
+from .risks import residual_risks
 
 MOST_BARS = 4_000
 MOST_ROWS = 400  # of the timeline and of the table of nodes
@@ -80,6 +81,7 @@ class Facts(NamedTuple):
     ways: Sequence[tuple[str, str, str]]  # node, state, where it leads: the picture in words
     states: Mapping[str, tuple[str, int]]  # by node: the word of its last visit, and how many there were
     audit: Mapping[str, Any] | None  # audit.json, if there is one
+    risks: Sequence[str]  # what the run does not show
 
 
 def facts_of(run: RunFiles, now: datetime) -> Facts:
@@ -107,6 +109,7 @@ def facts_of(run: RunFiles, now: datetime) -> Facts:
         ways=tuple(_ways(run, states)),
         states=states,
         audit=run.document("audit.json"),
+        risks=residual_risks(run, story, it),
     )
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..audit.checks import Audit
 from ..console import cost, duration, one_line
 from .facts import Facts, plain
 
@@ -23,6 +24,11 @@ def html(facts: Facts, picture: str, made_at: datetime) -> str:
 
 def markdown(facts: Facts, made_at: datetime) -> str:
     return _rendered("report.md.j2", facts, made_at=made_at)
+
+
+def validation(facts: Facts, audit: Audit, digest: str) -> str:
+    """Return a page to keep: no path of the machine is in it."""
+    return _rendered("validation.md.j2", facts, audit=audit, digest=digest)
 
 
 def _rendered(name: str, facts: Facts, **more: Any) -> str:
