@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from attractor.runtime.simulator.server import Simulator
+
 WRITTEN = [
     ".attractor/schemas/run.schema.json",
     ".attractor/schemas/scenario.schema.json",
@@ -64,6 +66,16 @@ def test_the_edit_that_its_comment_shows_asks_a_real_provider(attractor, tmp_pat
     plan = json.loads((tmp_path / "pipeline.plan.json").read_text())
 
     assert ["ANTHROPIC_API_KEY"] == plan["preflight"]["env"]
+    write = {"name": "write_file", "arguments": {"file_path": "hello.txt", "content": "Hello, world\n"}}
+    report = {"name": "report_outcome", "arguments": {"status": "success"}}
+    with Simulator({"version": 1, "answers": [{"tool_calls": [write]}, {"tool_calls": [report]}]}) as server:
+        settings = (f"llm.providers.anthropic.api.base_url={server.url}", "preflight.prompt_probes.enabled=false")
+        sets = [word for setting in settings for word in ("--set", setting)]
+        said = attractor("run", "--quiet", *sets, ANTHROPIC_API_KEY="sk-ant-of-the-simulator")
+
+        assert 0 == said.code, said
+        assert {"anthropic_messages"} == {request.protocol for request in server.requests}
+    assert "Hello, world\n" == (tmp_path / "hello.txt").read_text()
 
 
 @pytest.mark.parametrize("name", ["pipeline.dot", "run.yaml", "scenario.yaml"])
