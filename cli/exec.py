@@ -51,6 +51,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--simulate", nargs="?", const="", metavar="SCENARIO",
                         help="ask no model: answer as --simulate=SCENARIO says, else every stage succeeds")  # fmt: skip
     parser.add_argument("--auto-approve", action="store_true", help="take the default at every human gate")
+    before = parser.add_mutually_exclusive_group()
+    before.add_argument("--preflight-only", action="store_true",
+                        help="look for keys, programs and an answer of every model; run nothing")  # fmt: skip
+    before.add_argument("--skip-preflight", action="store_true", help="run without looking for them first")
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--quiet", action="store_true", help="print only the last line")
     shown.add_argument("--json", action="store_true", help="print the events, one JSON object per line")
@@ -61,6 +65,8 @@ def run(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:
         arguments.plan, arguments.simulate = arguments.simulate, ""
     try:
         if arguments.resume is not None:
+            if arguments.preflight_only:
+                raise Refused("--preflight-only does not go with --resume; name the plan instead of the run")
             from .resume import resume
 
             return resume(arguments, stdout, stderr)
@@ -115,7 +121,13 @@ def execute(loaded: Loaded, arguments: argparse.Namespace, stdout: TextIO, stder
     """
     scenario = _scenario(arguments.simulate, loaded.plan, stderr)
     run_id = _run_id(arguments.run_id, loaded.plan.name)
-    folder = _run_folder(arguments.run_dir, run_id)
+    if arguments.preflight_only:
+        if scenario is not None:
+            raise Refused("--simulate asks no model, so there is nothing for --preflight-only; leave one of them out")
+        from .preflight import look_only
+
+        return look_only(loaded.plan, arguments, run_id, _folder(arguments.run_dir, "preflight", run_id), stdout)
+    folder = _folder(arguments.run_dir, "runs", run_id)
     return start(loaded, arguments, Run(run_id, folder, scenario, arguments.auto_approve), stdout)
 
 
@@ -160,7 +172,7 @@ def _run_id(given: str | None, name: str) -> str:
     return given
 
 
-def _run_folder(given: str | None, run_id: str) -> Path:
+def _folder(given: str | None, kind: str, run_id: str) -> Path:
     if given is not None:
         return Path(os.path.abspath(given))
-    return state_folder() / "runs" / run_id
+    return state_folder() / kind / run_id

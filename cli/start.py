@@ -12,11 +12,11 @@ from attractor.runtime.console import JsonView, Lines, PlainView, QuietView, one
 from attractor.runtime.events import Listener
 from attractor.runtime.launch import GoesOn, Launch, Result, launch
 from attractor.runtime.plan import Plan
+from attractor.runtime.preflight.findings import Verdict, table
 from attractor.runtime.run_dir import RunDirError
 from attractor.runtime.schema import complaint
 from attractor.runtime.scripted import Scenario
 from attractor.runtime.steps import STEPS, simulated
-from attractor.runtime.steps.codergen import unsupported_providers
 
 from .main import ExitCode
 from .run_place import remember
@@ -58,9 +58,6 @@ def start(loaded: Loaded, arguments: argparse.Namespace, run: Run, stdout: TextI
     scenario, run_id = run.scenario, run.id
     if scenario is None:
         _check_scripts(loaded.plan)
-        reasons = unsupported_providers(loaded.plan)
-        if reasons:
-            raise Refused("preflight failed: " + "; ".join(reasons), ExitCode.PREFLIGHT)
     lines = Lines(stdout)
     with _view(arguments, loaded.plan, run_id, stdout, lines) as view:
         asked = Launch(
@@ -80,6 +77,7 @@ def start(loaded: Loaded, arguments: argparse.Namespace, run: Run, stdout: TextI
             pause_view=getattr(view, "paused", _nothing),
             scenario=(scenario.document or None) if scenario is not None else None,
             goes_on=run.goes_on,
+            preflight=scenario is None and not arguments.skip_preflight,
         )
         remember(asked.folder)
         try:
@@ -94,12 +92,20 @@ def start(loaded: Loaded, arguments: argparse.Namespace, run: Run, stdout: TextI
 def _exit_code(result: Result) -> int:
     if result.ending.status == "canceled" and result.signal:
         return 128 + result.signal
+    if _may_not_begin(result):
+        return ExitCode.PREFLIGHT
     return ExitCode.OK if result.ending.status == "success" else ExitCode.FINDINGS
+
+
+def _may_not_begin(result: Result) -> bool:
+    return result.preflight is not None and not result.preflight.passed
 
 
 def _last_line(result: Result, folder: Path, lines: Lines) -> None:
     status, reason = result.ending.status, result.ending.reason
-    if reason and status != "success":
+    if result.preflight is not None and _may_not_begin(result):
+        lines.write(f"{table(result.preflight, (Verdict.WARN, Verdict.FAIL))}\n")
+    elif reason and status != "success":
         lines.write(f"{one_line(reason)}\n")
     lines.write(f"{status}: {folder}" + (f" on branch {result.branch}" if result.branch else "") + "\n")
 

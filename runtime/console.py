@@ -227,8 +227,9 @@ def _run(event: RunEvent) -> str:
             place = f"after {event.after}" if event.after else "from the start"
             return f"goes on {place}" + (f", with another try of {event.retry}" if event.retry else "")
         case e.PreflightFinished():
-            found = "; ".join((*event.failures, *event.warnings))
-            return ("preflight passed" if event.passed else "preflight failed") + (f": {found}" if found else "")
+            if not event.passed:  # the last lines say which
+                return f"preflight failed, {len(event.failures)} checks" if event.failures[1:] else "preflight failed"
+            return "; ".join(("preflight passed", *(f"warning: {each}" for each in event.warnings)))
         case e.SetupStarted():
             return f"setup {event.number}: {event.command}"
         case e.SetupFinished():

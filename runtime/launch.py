@@ -8,7 +8,7 @@ from typing import NamedTuple, TextIO
 
 from . import interpreter, own_environment
 from .environment import SECRET, input_variables
-from .events import Listener, RunResumed, StallDetected, Warned
+from .events import Listener, PreflightFinished, RunResumed, StallDetected, Warned
 from .files import cut_off, write_json
 from .git import GitError
 from .journal import Resumed
@@ -19,6 +19,8 @@ from .outcome import NO_USAGE, Json, Outcome
 from .own_programs import own_programs
 from .people import AutoApprove, Nobody, OpenPeople, Terminal
 from .plan import Plan
+from .preflight.findings import Doors, Findings, Verdict
+from .preflight.run import look
 from .real_world import RealClock, StopSignals
 from .reopening import Left, reopen_workspace
 from .resume import Stopped
@@ -59,12 +61,14 @@ class Launch(NamedTuple):
     pause_view: Callable[[], AbstractContextManager[object]] = nullcontext
     scenario: Mapping[str, Json] | None = None  # that answers; kept, so that the run can go on with it
     goes_on: GoesOn | None = None  # with a run that an earlier process has begun
+    preflight: bool = False  # look for what the plan needs before anything is spent
 
 
 class Result(NamedTuple):
     ending: Ending
     branch: str
     signal: int  # that stopped the run; 0 = none
+    preflight: Findings | None  # None: it was left out
 
 
 def launch(asked: Launch, environment: Mapping[str, str]) -> Result:
@@ -92,7 +96,7 @@ def launch(asked: Launch, environment: Mapping[str, str]) -> Result:
             try:
                 run = _Run(asked, records, clock, stop, environment, watchdog or Unwatched())
                 with watchdog or nullcontext():
-                    return Result(run.go(), run.branch, stop.signal)
+                    return Result(run.go(), run.branch, stop.signal, run.findings)
             finally:
                 records.close()
 
@@ -169,6 +173,7 @@ class _Run:
             paused_ms=self._state.paused_ms,
         )
         self._workspace: RealWorkspace | None = None
+        self.findings: Findings | None = None
 
     @property
     def branch(self) -> str:
@@ -196,6 +201,9 @@ class _Run:
             orphans = end_orphans(asked.run_id, asked.folder, has_begun=self._goes_on.stopped.has_begun)
             if orphans:
                 self._warn(f"ended what the earlier process had left running: {', '.join(map(str, orphans))}")
+        stopped = self._preflight() if asked.preflight else None
+        if stopped is not None:
+            return stopped
         try:
             workspace = self._open_workspace()
             entry = self._entry(workspace)
@@ -224,6 +232,17 @@ class _Run:
         threads = Threads(resumed=self._goes_on is not None)
         walk = Walk(plan, facts, self._state, world, self._meter, asked.steps, self._records, threads=threads)
         return interpreter.run(walk, entry)
+
+    def _preflight(self) -> Ending | None:
+        """Look for what the plan needs; return how the run ends if it may not begin. What this spends counts apart."""
+        doors = Doors(self._environment, self._stop, self._clock)
+        with self._pulse.still():  # every probe has a bound of its own
+            self.findings = found = look(self._asked.plan, self._asked.folder, self._asked.run_id, doors)
+        failed, warned = ([check.line for check in found.of(each)] for each in (Verdict.FAIL, Verdict.WARN))
+        self._records.emit(PreflightFinished(found.passed, failed, warned))
+        if self._stop.reason:
+            return Ending("canceled", self._stop.reason, "", "")
+        return None if found.passed else Ending("fail", found.reason, "structural", "")
 
     def _entry(self, workspace: RealWorkspace) -> Resumed | None:
         """Return how the walk goes on; None when it is to begin."""

@@ -67,7 +67,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ]
         said = io.StringIO()
         assert 0 == main(["compile", "-q", str(folder / "run.yaml"), *places], said, said), said.getvalue()
-        code = main(["exec", str(folder / "p.plan.json"), "--run-dir", str(folder / "run")], said, said)
+        code = main(
+            ["exec", "--skip-preflight", str(folder / "p.plan.json"), "--run-dir", str(folder / "run")], said, said
+        )
         assert 0 == code, said.getvalue()
     assert [] == [thread.name for thread in threading.enumerate() if thread.name == "simulator"]
     document("manifest.json", lambda manifest: manifest.update(pid=0))(folder / "run")  # else it seems to go on: in us

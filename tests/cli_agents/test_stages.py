@@ -76,7 +76,9 @@ class Desk:
         )
         (home / "run.yaml").write_text(YAML)
         said = io.StringIO()
-        code = main(["run", str(home / "run.yaml"), "--run-dir", str(self.folder / "run")], said, said)
+        code = main(
+            ["run", str(home / "run.yaml"), "--skip-preflight", "--run-dir", str(self.folder / "run")], said, said
+        )
         return Done(code, self.folder / "run", said.getvalue())
 
     @property

@@ -37,7 +37,7 @@ FLOORS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("agent", "cli_agents"),
         ("walk", "crew", "steps"),
         ("attempts", "branches", "fan_in", "children", "interpreter"),
-        ("paths", "estimate"),
+        ("paths", "estimate", "preflight"),
         ("workspace", "reopening", "resume", "orphans", "shell", "real_world", "own_environment", "own_programs",
          "setup", "console", "live_console"),
         ("owner", "run_files", "story", "standing", "run_index", "audit", "report"),

@@ -199,8 +199,8 @@ def test_a_canary_comes_out_nowhere(tmp_path: Path, kind: str) -> None:
         )
         assert 0 == main(["compile", "-q", str(home / "run.yaml")], io.StringIO(), io.StringIO())
         done = subprocess.run(
-            [sys.executable, "-m", "attractor.cli.main", "exec", str(home / "p.plan.json"), "--json", "--run-dir",
-             str(tmp_path / "run")],
+            [sys.executable, "-m", "attractor.cli.main", "exec", str(home / "p.plan.json"), "--json",
+             "--skip-preflight", "--run-dir", str(tmp_path / "run")],
             env={**os.environ, "MY_KEY": CANARY, "ATTRACTOR_DEBUG": "1"},
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip

@@ -76,7 +76,7 @@ class Stage:
 
     def exec(self, plan: str) -> Done:
         stdout, stderr = io.StringIO(), io.StringIO()
-        code = main(["exec", plan, "--run-dir", str(self.folder / "run")], stdout, stderr)
+        code = main(["exec", plan, "--skip-preflight", "--run-dir", str(self.folder / "run")], stdout, stderr)
         return Done(code, stdout.getvalue(), stderr.getvalue(), self.folder / "run")
 
     def run(self, body: str = ONE, yaml: str = "") -> Done:
@@ -315,7 +315,7 @@ def test_the_stages_timeout_bounds_its_calls(simulator: Any, stage: Stage) -> No
 
 def _process(plan: str, folder: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "attractor.cli.main", "exec", plan, "--run-dir", str(folder)],
+        [sys.executable, "-m", "attractor.cli.main", "exec", plan, "--skip-preflight", "--run-dir", str(folder)],
         env={**os.environ, **KEYS}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 

@@ -219,8 +219,9 @@ def test_a_failover_to_another_kind_of_backend_is_refused_before_anything_runs(p
     done = pipeline(AGENT, mixed).exec()
 
     assert 3 == done.code
-    assert "provider 'zai': no failover from backend api to backend scripted; 'a' may go to it" in done.stderr
-    assert not done.folder.exists()
+    told = "failover provider 'zai': no failover from backend api to backend scripted; 'a' may go to it"
+    assert f"fail  {told}" in done.stdout
+    assert ["preflight_finished", "run_failed"] == done.names()
 
 
 def test_simulation_needs_no_model(pipeline) -> None:
@@ -328,7 +329,7 @@ def test_setup_runs_before_the_first_node(pipeline) -> None:
     done = pipeline('  a [shape=parallelogram, tool_command="cat made"]\n  start -> a -> exit', yaml).exec("--quiet")
 
     assert 0 == done.code
-    assert ["setup_started", "setup_finished"] * 2 + ["run_started"] == done.names()[:5]
+    assert ["preflight_finished", *["setup_started", "setup_finished"] * 2, "run_started"] == done.names()[:6]
 
 
 def test_a_setup_command_that_fails_ends_the_run_with_its_last_words(pipeline) -> None:
@@ -337,7 +338,7 @@ def test_a_setup_command_that_fails_ends_the_run_with_its_last_words(pipeline) -
 
     assert 1 == done.code
     assert "exit code 4: no cargo" in done.final["reason"]
-    assert ["setup_started", "setup_finished", "run_failed"] == done.names()
+    assert ["preflight_finished", "setup_started", "setup_finished", "run_failed"] == done.names()
 
 
 @pytest.mark.flaky(reruns=3)

@@ -97,7 +97,7 @@ class Stage:
 
     def exec(self, plan: str) -> Done:
         stdout, stderr = io.StringIO(), io.StringIO()
-        code = main(["exec", plan, "--run-dir", str(self.folder / "run")], stdout, stderr)
+        code = main(["exec", "--skip-preflight", plan, "--run-dir", str(self.folder / "run")], stdout, stderr)
         return Done(code, stdout.getvalue(), stderr.getvalue(), self.folder / "run", self.home)
 
     def run(self, body: str = AGENT, **settings: str) -> Done:
