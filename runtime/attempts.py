@@ -25,7 +25,6 @@ from .world import Cancellation
 
 LLM_KINDS = (Kind.CODERGEN, Kind.MANAGER, Kind.FAN_IN)
 TAIL_CHARS = 4_000
-DEGRADED = "summary:high"  # what a thread begins with whose history an earlier process had
 
 
 class Attempt(NamedTuple):
@@ -196,8 +195,9 @@ def _visit(
         dossier=state.dossier,
         environment=variables.as_environment(),
         status_files=files,
-        fidelity=DEGRADED if fidelity == "full" and walk.threads.is_cold(thread or node.id) else fidelity,
+        fidelity=fidelity,
         thread=thread,
+        cold=walk.threads.is_cold(thread or node.id),
     )
 
 

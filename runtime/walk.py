@@ -18,7 +18,7 @@ Steps = Mapping[Kind, Step]
 
 
 class Threads:
-    """Which conversations this process knows. Those that an earlier process had are gone: each begins again once."""
+    """Which conversations this process has had. One that an earlier process had is told, once, what came before it."""
 
     def __init__(self, *, resumed: bool = False) -> None:
         self._resumed = resumed

@@ -1,18 +1,15 @@
 """An LLM stage that works with tools: a session over HTTP, and what it leaves in the stage's folder."""
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple
 
-from ..agent import profiles, record
+from ..agent import profiles
 from ..agent.inbox import Inbox
 from ..agent.instructions import read_instructions
-from ..agent.record import Found, Record, Stage
+from ..agent.record import Record
 from ..agent.session import Ended, Ports, Profile, Rules, Session
 from ..agent.system_prompt import git_snapshot, system_prompt
 from ..agent.tools.contract import Bench
 from ..agent.tools.dispatch import Toolbox
-from ..files import folder_name
 from ..llm.client import Asker, Conversation
 from ..llm.errors import ContextLength, LlmError, outcome_of
 from ..outcome import NO_USAGE, FailureClass, Json, Outcome
@@ -20,56 +17,23 @@ from ..plan import CodergenWork, Provider
 from ..session_log import SessionLog, write_provider_used, write_text
 from ..world import World
 from .contract import Report, Visit
-from .fidelity import AFTER_A_BREAK, FULL, preamble
 from .output import OutputEvents
 from .prompt import PromptError, stage_prompt
 from .report_outcome import Desk
+from .thread import Memory, place, remembered, speaker
 from .wire_files import WireFiles, attempts_json, last_place
 
 TAIL_CHARS = 4_000
-BROKEN_OFF = (
-    "The run was interrupted while you worked on a stage, and goes on from where that stage began. The workspace may "
-    "have been put back to what it was then: look before you rely on what you did since."
-)
-
-
-class _Memory(NamedTuple):
-    """The conversation a stage goes on with, and what its prompt says about what came before."""
-
-    found: Found
-    told: str | None
 
 
 def run(visit: Visit, world: World, work: CodergenWork) -> Report:
-    memory = _memory(visit)
+    memory = remembered(visit)
     try:
         prompt = stage_prompt(visit, work.prompt, memory.told)
     except PromptError as error:
         return Report(Outcome.failed(str(error), FailureClass.DETERMINISTIC))
     write_text(visit.folder / "prompt.md", prompt)
-    return _Stage(visit, world, work).answer(prompt, memory.found)
-
-
-def _memory(visit: Visit) -> _Memory:
-    """Return where a stage of fidelity `full` goes on; any other begins with what its prompt tells it."""
-    if visit.fidelity != FULL:
-        return _Memory(record.NOTHING, None)
-    found = record.find(_record_path(visit))
-    if not (found.damaged or found.broke_off(_stage(visit))):
-        return _Memory(found, "")
-    note = f"# An interruption\n\n{BROKEN_OFF}" if found.messages else ""
-    return _Memory(found, "\n\n".join(part for part in (note, preamble(visit, AFTER_A_BREAK)) if part))
-
-
-def _stage(visit: Visit) -> Stage:
-    return Stage(visit.node.id, visit.number, visit.attempt)
-
-
-def _record_path(visit: Visit) -> Path:
-    """Return the file of the conversation: a thread's own, or one in the stage's folder."""
-    if visit.fidelity != FULL:
-        return visit.folder / "session.ndjson"
-    return visit.home / "threads" / f"{folder_name(visit.thread or visit.node.id)}.ndjson"
+    return _Stage(visit, world, work).answer(prompt, memory)
 
 
 class _Stage:
@@ -86,7 +50,7 @@ class _Stage:
         self._profiles: dict[str, Profile] = {}
         self._git: str | None = None
 
-    def answer(self, prompt: str, found: Found) -> Report:
+    def answer(self, prompt: str, memory: Memory) -> Report:
         visit, work = self._visit, self._work
         asker = Asker(visit.run.run_id, visit.node.id, visit.number, visit.attempt)
         try:
@@ -101,8 +65,8 @@ class _Stage:
         except LlmError as error:
             return self._report(None, Ended(outcome_of(error), ""))
         self._files.hide = self._log.hide = self._output.hide = talk.hide
-        with talk, Record(_record_path(visit), _stage(visit), found, talk.hide) as kept:
-            self._tell_start(talk, kept, found)
+        with talk, Record(place(visit), speaker(visit), memory.found, talk.hide) as kept:
+            self._tell_start(talk, kept, memory)
             ended = Session(self._ports(talk, kept), self._rules()).run(prompt)
             outcome = ended.outcome or self._desk.outcome
             if outcome is not None and _is_spent(outcome):
@@ -173,7 +137,7 @@ class _Stage:
     def _show(self, line: str) -> None:
         self._output("stdout", f"{line}\n".encode(errors="replace"))
 
-    def _tell_start(self, talk: Conversation, kept: Record, found: Found) -> None:
+    def _tell_start(self, talk: Conversation, kept: Record, memory: Memory) -> None:
         model = self._work.llm.chain[talk.place]
         facts: dict[str, Json] = {
             "provider": model.provider,
@@ -185,19 +149,14 @@ class _Stage:
             "earlier_messages": len(kept.messages),
         }
         self._log.add("SESSION_START", facts)
-        if found.damaged:
-            message = "the file of this thread could not be read; its conversation begins anew"
-            self._log.add("WARNING", {"code": "thread", "message": message})
-        elif found.speaker is not None and found.broke_off(_stage(self._visit)):
-            node, visit, attempt = found.speaker
-            message = f"this conversation broke off in {node!r}, visit {visit}, attempt {attempt}"
-            self._log.add("WARNING", {"code": "thread", "message": message})
+        if memory.warning:
+            self._log.add("WARNING", {"code": "thread", "message": memory.warning})
 
     def _report(self, talk: Conversation | None, ended: Ended) -> Report:
         self._output.flush()
         outcome, visit = ended.outcome, self._visit
-        place = talk.place if talk else 0
-        used = self._work.llm.chain[place]
+        failovers = talk.place if talk else 0
+        used = self._work.llm.chain[failovers]
         self._log.add("SESSION_END", {"state": outcome.word if outcome else "ended"})
         write_text(visit.folder / "response.md", ended.text.rstrip("\n") + "\n")
         write_provider_used(
@@ -206,7 +165,7 @@ class _Stage:
             model=used.model,
             mode=self._work.mode,
             backend="api",
-            failovers=place,
+            failovers=failovers,
             attempts=attempts_json(talk.attempts) if talk else (),
         )
         facts = {"last_response": ended.text} if ended.text else {}

@@ -46,6 +46,7 @@ class Visit(NamedTuple):
     status_files: StatusFiles  # where a child may report
     fidelity: str  # the node's, or that of the edge it was entered by
     thread: str  # of fidelity full; "" = the node's own
+    cold: bool  # an earlier process may have talked in that thread, and this one has not
 
     @property
     def home(self) -> Path:

@@ -20,7 +20,7 @@ from ..plan import PASSIVE_KINDS
 from .contract import Visit
 
 FULL: Final = "full"
-AFTER_A_BREAK: Final = "summary:high"  # once, for a conversation that was interrupted or lost
+AFTER_A_BREAK: Final = "summary:high"  # once, in a conversation of an earlier process, or one that broke off
 _LINE_CHARS: Final = 200
 
 
@@ -38,6 +38,11 @@ _LEVELS: Final[Mapping[str, _Level]] = {
     "summary:medium": _Level(15, 25, 300, 6_000),
     "summary:high": _Level(40, 60, 900, 12_000),
 }
+
+
+def usual_memory(visit: Visit) -> str:
+    """Return what the visit's fidelity says; `full` says nothing but after a resume."""
+    return preamble(visit, AFTER_A_BREAK if visit.fidelity == FULL and visit.cold else visit.fidelity)
 
 
 def preamble(visit: Visit, fidelity: str) -> str:

@@ -5,9 +5,11 @@ A text is a success. `report_outcome` is the only tool; what it reports counts m
 
 from typing import NamedTuple
 
+from ..agent.history import check_pairs
+from ..agent.record import Record
 from ..llm.client import Asker, Attempt, Conversation
 from ..llm.errors import LlmError, outcome_of
-from ..llm.messages import Finish, Request, Response, user
+from ..llm.messages import Finish, Request, Response, ToolResult, tool_results, user
 from ..outcome import NO_USAGE, FailureClass, Outcome, Usage
 from ..plan import CodergenWork
 from ..session_log import SessionLog, write_provider_used, write_text
@@ -15,9 +17,11 @@ from ..world import World
 from . import report_outcome
 from .contract import Report, Visit
 from .prompt import PromptError, stage_prompt
+from .thread import Memory, place, remembered, speaker
 from .wire_files import WireFiles, attempts_json, last_place
 
 TAIL_CHARS = 4_000
+NOTED = "noted; the stage is over"  # of a call, for stages that go on with the conversation
 
 
 class Said(NamedTuple):
@@ -33,7 +37,8 @@ class Said(NamedTuple):
 def run(visit: Visit, world: World, work: CodergenWork) -> Report:
     """Answer a stage whose provider is asked over HTTP."""
     try:
-        prompt = stage_prompt(visit, work.prompt)
+        memory = remembered(visit)
+        prompt = stage_prompt(visit, work.prompt, memory.told)
     except PromptError as error:
         return Report(Outcome.failed(str(error), FailureClass.DETERMINISTIC))
     write_text(visit.folder / "prompt.md", prompt)
@@ -41,7 +46,9 @@ def run(visit: Visit, world: World, work: CodergenWork) -> Report:
     log = SessionLog(visit.folder, f"{visit.node.id}-{visit.overall}-{visit.attempt}", world.clock)
     log.add("SESSION_START", {"provider": model.provider, "model": model.model, "mode": work.mode, "backend": "api"})
     log.add("USER_INPUT", {"content": prompt})
-    said = _ask(visit, world, work, prompt, log)
+    if memory.warning:
+        log.add("WARNING", {"code": "thread", "message": memory.warning})
+    said = _ask(visit, world, work, prompt, memory, log)
     outcome = said.outcome
     log.add("SESSION_END", {"state": outcome.word})
     used = work.llm.chain[said.place]
@@ -59,29 +66,35 @@ def run(visit: Visit, world: World, work: CodergenWork) -> Report:
     return Report(outcome, facts=facts, usage=said.usage, output_tail=said.text[-TAIL_CHARS:])
 
 
-def _ask(visit: Visit, world: World, work: CodergenWork, prompt: str, log: SessionLog) -> Said:
+def _ask(visit: Visit, world: World, work: CodergenWork, prompt: str, memory: Memory, log: SessionLog) -> Said:
     asker = Asker(visit.run.run_id, visit.node.id, visit.number, visit.attempt)
     files = WireFiles(visit.folder, log)
-    request = Request(
-        messages=(user(prompt),),
-        tools=(report_outcome.definition(visit.node.outcomes),),
-        max_tokens=work.llm.max_tokens,
-        reasoning_effort=work.llm.reasoning_effort,
-    )
     try:
         talk = Conversation(visit.plan, work.llm.chain, asker, world, files, place=last_place(visit, work.llm.chain))
     except LlmError as error:
         return Said(outcome_of(error))
-    with talk:
-        files.hide = talk.hide
+    with talk, Record(place(visit), speaker(visit), memory.found, talk.hide) as kept:
+        files.hide = log.hide = talk.hide
+        kept.add(user(prompt))
+        request = Request(
+            messages=tuple(kept.messages),
+            tools=(report_outcome.definition(visit.node.outcomes),),
+            max_tokens=work.llm.max_tokens,
+            reasoning_effort=work.llm.reasoning_effort,
+        )
         text = ""
         try:
+            check_pairs(request.messages)
             response = talk.ask(request)
+            message = kept.add(response.message)
+            if message.calls:
+                kept.add(tool_results([ToolResult(call.id, call.name, NOTED) for call in message.calls]))
             text = response.text
             log.add("ASSISTANT_TEXT_END", {"text": text, "tool_call_count": len(response.calls)})
             outcome = _outcome(response)
         except LlmError as error:
             outcome = outcome_of(error)
+        kept.end(outcome.word)
         return Said(outcome, text, talk.place, talk.usage, tuple(talk.attempts))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..outcome import Dossier, Outcome
 from ..plan import CodergenWork, Plan, Prompt
 from .contract import Visit
-from .fidelity import preamble
+from .fidelity import usual_memory
 
 DOSSIER_CHARS = 4_000
 STEERED = "stack.steered"  # key of what a manager has said to its child
@@ -33,7 +33,7 @@ def stage_prompt(visit: Visit, prompt: Prompt, memory: str | None = None) -> str
     work = visit.node.work
     one_shot = isinstance(work, CodergenWork) and work.mode == "one_shot"
     contract = answer_contract(visit) if one_shot else status_contract(visit)
-    before = preamble(visit, visit.fidelity) if memory is None else memory
+    before = usual_memory(visit) if memory is None else memory
     parts = (before, failure_dossier(visit), steering(visit), contract, render(visit, prompt))
     return "\n\n".join(part for part in parts if part) + "\n"
 

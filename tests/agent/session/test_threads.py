@@ -1,11 +1,20 @@
 """What a stage knows of those before it: a conversation under `full`, which survives a crash, or a summary."""
 
 import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from attractor.runtime.agent.history import INTERRUPTED
+from attractor.runtime.steps.thread import BROKEN_OFF
+
+from ...llm.talking import KEYS
 from .conftest import Done, Stage, call, report, turn
 
 TWO = """a [prompt="First."]
@@ -112,7 +121,85 @@ def test_a_summary_has_its_bounds(simulator: Any, stage: Stage) -> None:
     assert "n29: success" in prompt
 
 
+def test_a_stage_of_one_call_shares_a_thread_too(simulator: Any, stage: Stage) -> None:
+    body = """a [prompt="First."]
+b [prompt="Second.", agent_mode=one_shot]
+c [prompt="Third."]
+start -> a -> b -> c -> exit"""
+    simulator.script(turn(report(), text="One."), turn(report(), text="Two."), turn(report(), text="Three."))
+
+    done = stage.run(full(body))
+
+    assert 0 == done.code
+    said = [text for text in texts(simulator.requests[2].body) if text]
+    assert ["First.", "One.", "Second.", "Two.", "Third."] == said
+
+
 # crashes
+
+
+class Process:
+    """`attractor` in a process of its own, that can be killed."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "attractor.cli.main", "exec", *arguments],
+            env={**os.environ, **KEYS}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def kill_when(self, ready: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + 30
+        while not ready() and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        self._process.kill()
+        self._process.communicate()
+
+    def ended(self) -> tuple[int, str]:
+        said, _ = self._process.communicate(timeout=60)
+        return self._process.returncode, said
+
+
+def test_a_run_that_was_killed_goes_on_with_its_conversation(simulator: Any, stage: Stage) -> None:
+    simulator.script(
+        turn(report(), text="One."),
+        turn(call("shell", command="echo made >>made; touch now; sleep 60"), text="I work."),
+        turn(report(), text="Two."),
+    )
+    plan, run = stage.compile(full()), stage.folder / "run"
+    Process(plan, "--run-dir", str(run)).kill_when((stage.home / "now").exists)
+
+    code, said = Process("--resume", str(run)).ended()
+
+    assert 0 == code, said
+    assert "made\n" == (stage.home / "made").read_text()  # the call was not made again
+    *_, last = simulator.requests
+    assert ["First.", "One.", "Second.", "I work.", "Second."] == [text for text in texts(last.body) if text]
+    (result,) = [block for block in last.body["messages"][-1]["content"] if block["type"] == "tool_result"]
+    assert (True, INTERRUPTED) == (result["is_error"], result["content"])
+    prompt = (run / "stages/b/1-1/prompt.md").read_text()
+    assert prompt.startswith(f"# An interruption\n\n{BROKEN_OFF}\n\n# What came before\n")
+    assert "  - a: success" in prompt
+
+
+def test_after_a_resume_a_thread_is_told_once_what_came_before(simulator: Any, stage: Stage) -> None:
+    body = """a [prompt="First."]
+b [shape=parallelogram, tool_command="test -e now || { touch now; sleep 60; }"]
+c [prompt="Third."]
+d [prompt="Fourth."]
+start -> a -> b -> c -> d -> exit"""
+    simulator.script(*(turn(report(), text=text) for text in ("One.", "Three.", "Four.")))
+    plan, run = stage.compile(full(body)), stage.folder / "run"
+    Process(plan, "--run-dir", str(run)).kill_when((stage.home / "now").exists)
+
+    code, said = Process("--resume", str(run)).ended()
+
+    assert 0 == code, said
+    third, fourth = (request.body for request in simulator.requests[1:])
+    assert ["First.", "One.", "Third."] == [text for text in texts(third) if text]
+    assert ["First.", "One.", "Third.", "Three.", "Fourth."] == [text for text in texts(fourth) if text]
+    prompts = [(run / f"stages/{node}/1-1/prompt.md").read_text() for node in "cd"]
+    assert [True, False] == ["# What came before" in prompt for prompt in prompts]
+    assert not any("interruption" in prompt for prompt in prompts)
 
 
 class Crashed:
