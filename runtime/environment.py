@@ -4,6 +4,7 @@ Tools, agents' shells, setup commands and git all start from the same short list
 of them works in the others, and a secret reaches a child only when run.yaml names it under `env.pass`.
 """
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -97,3 +98,12 @@ def _is_inherited(name: str) -> bool:
 
 def _has_password(name: str, value: str) -> bool:
     return "@" in value and name.upper().endswith("_PROXY")
+
+
+def find_program(program: str, path: str) -> str:
+    """Return the program's full path as `PATH` has it; "" if it is nowhere."""
+    for folder in path.split(os.pathsep):
+        candidate = os.path.join(folder, program)
+        if os.path.isabs(candidate) and os.path.isfile(candidate) and os.access(candidate, os.X_OK):
+            return candidate
+    return ""

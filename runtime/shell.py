@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from .environment import child_environment
+from .environment import child_environment, find_program
 from .files import utf8
 from .world import Cancellation, Command, CommandResult, OnOutput
 
@@ -36,7 +36,7 @@ class RealShell:
     def __init__(self, inherited: Mapping[str, str], passed: Collection[str]) -> None:
         base = child_environment(inherited, passed)
         # Found and encoded once: a long PATH and a large environment would cost every command a tenth of its time.
-        self._bash = _find("bash", base["PATH"])
+        self._bash = find_program("bash", base["PATH"]) or "bash"  # started by its name it says that it is nowhere
         self._base = _encoded(base)
         self._running: set[int] = set()  # process groups, of all threads
         self._killed = False
@@ -102,15 +102,6 @@ class RealShell:
                 stderr=stderr,
                 start_new_session=True,
             )
-
-
-def _find(program: str, path: str) -> str:
-    """Return the program's full path as `PATH` has it; its name if it is nowhere, so that starting it says so."""
-    for folder in path.split(os.pathsep):
-        candidate = os.path.join(folder, program)
-        if os.path.isabs(candidate) and os.path.isfile(candidate) and os.access(candidate, os.X_OK):
-            return candidate
-    return program
 
 
 def _encoded(environment: Mapping[str, str]) -> dict[bytes, bytes]:

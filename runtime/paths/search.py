@@ -230,9 +230,10 @@ class Search:
         return tuple((each["id"], each["outcome"], self.handed_on(each, node)) for each in results)
 
     def handed_on(self, result: Mapping[str, Any], join: Node) -> object:
-        """Return what of a branch's context is read after the join."""
+        """Return what of a branch is read after the join: of its context, and its name if that counts."""
         live = sorted(self.menu.readings.after[join.id])
-        return tuple((key, as_text(result["context"].get(key))) for key in live if key in result["context"])
+        named = str(result["id"]) if "parallel.fan_in.best_id" in self.menu.readings.engine else ""
+        return named, tuple((key, as_text(result["context"].get(key))) for key in live if key in result["context"])
 
     def _about_to_trip(self, state: RunState, node: Node) -> str:
         """Return the last failure on the node's loop that ends the run when it happens once more; "" for none."""

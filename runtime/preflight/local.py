@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from ..cli_agents.programs import PROGRAMS
-from ..environment import child_environment
+from ..environment import child_environment, find_program
 from ..llm.errors import Configuration
 from ..llm.failover import endpoints
 from ..llm.keys import Keys
@@ -97,6 +97,4 @@ def looked_for(command: str) -> Iterator[tuple[str, bool]]:
 
 def _found(program: str, environment: Mapping[str, str]) -> str:
     """Return the program's path as children will find it; "" when there is none."""
-    import shutil
-
-    return shutil.which(program, path=child_environment(environment, ())["PATH"]) or ""
+    return find_program(program, child_environment(environment, ())["PATH"])

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..files import write_json
-from ..plan import ManagerWork, Plan
+from ..plan import ManagerWork, Plan, Probe
 from ..read_plan import plan_of
 from . import local
 from .findings import REPORT, Check, Doors, Findings, Verdict, report
@@ -14,7 +14,8 @@ MOST_DEPTH = 64
 
 def preflight(plan: Plan, doors: Doors) -> Findings:
     """Look for everything that the plan needs."""
-    found: dict[object, Check] = {}
+    found: dict[tuple[str, ...], Check] = {}
+    asked: set[object] = set()
     for each in _plans(plan, 0):
         here = [
             *local.failovers(each),
@@ -22,20 +23,33 @@ def preflight(plan: Plan, doors: Doors) -> Findings:
             *local.executables(each, doors.environment),
             *local.toolchains(each, doors.environment),
         ]
-        here += _probes(each, here, doors)
+        here += _probes(each, asked, here, doors)
         for check in here:
-            found.setdefault((check.name, check.subject, *check[4:9], check.host), check)
+            found.setdefault((check.name, check.subject, check.provider, check.mode, check.transport, check.effort,
+                              check.host), check)  # fmt: skip
     return Findings(tuple(found.values()))
 
 
-def _probes(plan: Plan, before: list[Check], doors: Doors) -> list[Check]:
-    if plan.preflight.probes:
-        from . import probes  # brings the HTTP client along
+def _probes(plan: Plan, asked: set[object], before: list[Check], doors: Doors) -> list[Check]:
+    """Make the probes that are not in `asked` yet, and put them there: a child's are often those of its parent."""
+    if not plan.preflight.probes:
+        message = "not asked: run.yaml switches preflight.prompt_probes off"
+        names = [name for name in local.used(plan) if plan.providers[name].backend == "api"]
+        return [Check("probe", name, Verdict.SKIP, message, provider=name) for name in names]
+    whom = {probe: (probe, _address(plan, probe)) for probe in plan.preflight.probes}
+    new = tuple(probe for probe, what in whom.items() if what not in asked)
+    asked.update(whom.values())
+    if not new:
+        return []
+    from . import probes  # brings the HTTP client along
 
-        return probes.run(plan, probes.reasons_to_skip(before), doors)
-    message = "not asked: run.yaml switches preflight.prompt_probes off"
-    asked = [name for name in local.used(plan) if plan.providers[name].backend == "api"]
-    return [Check("probe", name, Verdict.SKIP, message, provider=name) for name in asked]
+    plan = plan._replace(preflight=plan.preflight._replace(probes=new))
+    return probes.run(plan, probes.reasons_to_skip(before), doors)
+
+
+def _address(plan: Plan, probe: Probe) -> tuple[str, ...]:
+    api = plan.providers[probe.provider].api
+    return (api.protocol, api.base_url, api.path) if api is not None else ()
 
 
 def _plans(plan: Plan, depth: int) -> Iterator[Plan]:

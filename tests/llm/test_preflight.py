@@ -265,6 +265,21 @@ def test_a_child_pipelines_models_are_asked_too(simulator: Any, machine: Machine
     assert 2 == sum(check["name"] == "probe" for check in done.report["checks"])
 
 
+def test_what_a_child_shares_with_its_parent_is_asked_once(simulator: Any, machine: Machine) -> None:
+    simulator.script(otherwise={"text": "OK"})
+    (machine.folder / "home").mkdir()
+    (machine.folder / "home" / "child.dot").write_text(
+        "digraph c { start [shape=Mdiamond] a [prompt=x, agent_mode=one_shot] exit [shape=Msquare] start -> a -> exit }"
+    )
+    both = 'stack.child_dotfile="child.dot"\nboss [shape=house]\na [prompt=x, agent_mode=one_shot]\n'
+
+    done = machine.look(f"{both}start -> a -> boss -> exit")
+
+    assert 0 == done.code, done.stdout
+    assert 2 == len(simulator.requests)
+    assert {"pass"} == set(done.statuses)
+
+
 def test_no_key_is_in_what_preflight_leaves(simulator: Any, machine: Machine) -> None:
     simulator.script(
         otherwise={"error": {"kind": "authentication", "message": f"bad key {KEYS['ANTHROPIC_API_KEY']} in {CANARY}-a"}}
