@@ -74,7 +74,7 @@ def _moment(event: dict[str, Any]) -> float:
 
 def growth(run: Run) -> float:
     """Return how much slower the last tenth of the nodes was than the first."""
-    tenth = NODES // 10
+    tenth = (len(run.ends) - 2) // 10  # without start and exit
     return (run.ends[-1] - run.ends[-1 - tenth]) / (run.ends[1 + tenth] - run.ends[1])
 
 

@@ -178,22 +178,32 @@ class _Visit(NamedTuple):
     visit: int
 
 
+CALL, MANAGER, FINISHED = b'"event":"llm_re', b'"kind":"stack.manager_loop"', b'"event":"stage_finished"'
+
+
 def interrupted_usage(stopped: Stopped) -> Usage:
     """Return what the visits have cost that were cut off since the run was resumed last, as far as it has told."""
     spent: dict[_Visit, Usage] = {}
     managers: dict[_Visit, list[str]] = {}
-    for event in _told(stopped.folder / "progress.ndjson", b"", stopped.state.told):
-        visit = _Visit(event.get("in_branch", ""), event["node_id"], event["visit"])
-        match event["event"]:
-            case "stage_finished":
-                spent.pop(visit, None)
-                managers.pop(visit, None)
-            case "stage_started" if event["kind"] == Kind.MANAGER:
-                managers.setdefault(visit, []).append(event["folder"])
-            case "llm_request" | "llm_response":
-                spent[visit] = spent.get(visit, NO_USAGE) + _cost(event)
-            case _:
-                pass
+    with (stopped.folder / "progress.ndjson").open("rb") as file:
+        for line in islice(file, stopped.state.told, None):
+            # Most lines are not read: a long run goes on as soon as a short one.
+            if not line.endswith(b"\n") or not (
+                CALL in line or MANAGER in line or ((spent or managers) and FINISHED in line)
+            ):
+                continue
+            event = json.loads(line)
+            visit = _Visit(event.get("in_branch", ""), event.get("node_id", ""), event.get("visit", 0))
+            match event["event"]:
+                case "stage_finished":
+                    spent.pop(visit, None)
+                    managers.pop(visit, None)
+                case "stage_started":
+                    managers.setdefault(visit, []).append(event["folder"])
+                case "llm_request" | "llm_response":
+                    spent[visit] = spent.get(visit, NO_USAGE) + _cost(event)
+                case _:
+                    pass
     for visit, folders in managers.items():
         spent[visit] = sum((_of_children(stopped.folder / each) for each in folders), spent.get(visit, NO_USAGE))
     return sum((usage for visit, usage in spent.items() if not _is_over(stopped.state, visit)), start=NO_USAGE)
@@ -201,17 +211,9 @@ def interrupted_usage(stopped: Stopped) -> Usage:
 
 def _of_children(folder: Path) -> Usage:
     """Return what the child pipelines of a manager's attempt have cost, children of children included."""
-    told = (event for path in sorted(folder.rglob("progress.ndjson")) for event in _told(path, b"llm_re", 0))
+    lines = (line for path in sorted(folder.rglob("progress.ndjson")) for line in path.read_bytes().splitlines(True))
+    told = (json.loads(line) for line in lines if CALL in line and line.endswith(b"\n"))
     return sum((_cost(event) for event in told if event["event"] in ("llm_request", "llm_response")), start=NO_USAGE)
-
-
-def _told(path: Path, word: bytes, after: int) -> Iterator[dict[str, Any]]:
-    """Yield the events behind the first `after` lines that are about stages or calls, those with `word` in them."""
-    wanted = (b'"event":"llm_re', b'"event":"stage_finished"', b'"event":"stage_started"')
-    with path.open("rb") as file:
-        for line in islice(file, after, None):
-            if line.endswith(b"\n") and word in line and any(each in line for each in wanted):
-                yield json.loads(line)
 
 
 def _cost(event: Mapping[str, Any]) -> Usage:
