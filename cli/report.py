@@ -1,8 +1,8 @@
 """Make a page about a run: report.html, which needs nothing else, and report.md.
 Without --output they lie in the run directory.
 
---validation writes one more page, to be kept with a project: the checks of `attractor audit`, what happened on the
-way, and what such a run does not show.
+--validation writes one more page, to be kept with a project: the checks of
+`attractor audit`, what happened on the way, and what such a run does not show.
 
 examples:
   attractor report latest
