@@ -8,6 +8,7 @@ examples:
   attractor exec pipeline.plan.json
   attractor exec pipeline.plan.json --simulate            no model is asked
   attractor exec pipeline.plan.json --simulate=bad-day.yaml --run-dir out
+  attractor exec --resume out                             after a crash
 
 exit codes: 0 the pipeline ended in success; 1 it failed; 2 asked wrongly, or an
 invalid or stale plan; 3 what the run needs is missing; 130, 143 stopped by a

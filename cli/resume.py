@@ -16,7 +16,7 @@ from attractor.runtime.scripted import Scenario
 from .disk import Disk
 from .start import MAX_PLAN_BYTES, Loaded, Refused, Run, start
 
-FIXED = ("run_dir", "run_id", "simulate", "require_fresh")  # what a run keeps
+FIXED = ("run_dir", "run_id", "simulate", "require_fresh", "preflight_only")  # what a run keeps
 
 
 def resume(arguments: argparse.Namespace, stdout: TextIO, stderr: TextIO) -> int:  # noqa: ARG001

@@ -113,8 +113,8 @@ def test_what_an_interrupted_stage_had_done_is_away_and_kept(crashing: Any) -> N
     done = resumed(folder)
 
     assert 0 == done.code, done.stdout
-    (warning,) = [event["message"] for event in done.events if event["event"] == "warning"]
-    ref = warning.split()[-1]
+    warnings = [event["message"] for event in done.events if event["event"] == "warning"]
+    (ref,) = [message.split()[-1] for message in warnings if " is kept as " in message]
     assert "half" == git(made.folder, "show", f"{ref}:half-done")
     assert (folder / "interrupted/1/stages/b/1-1/stdout.log").exists()
     assert ["1-1"] == os.listdir(folder / "stages/b")
