@@ -16,6 +16,7 @@ from attractor.runtime.cli_agents.turn import Place, take_turn
 from attractor.runtime.llm.errors import LlmError
 from attractor.runtime.real_world import RealClock
 from attractor.runtime.shell import RealShell
+from attractor.runtime.world import Unwatched
 
 RECORDINGS = Path(__file__).parent / "recordings"
 YAML = """version: 1
@@ -219,6 +220,7 @@ class _World(NamedTuple):
     clock: RealClock
     shell: RealShell
     cancellation: _Never
+    pulse: Unwatched = Unwatched()
 
 
 def _take(desk: Desk, idle_s: float, command_max_ms: int) -> LlmError | None:
@@ -241,6 +243,6 @@ def test_while_a_tool_runs_a_program_may_be_silent_as_long_as_a_command_may(desk
     call, result = ((RECORDINGS / "claude-tool_call.ndjson").read_text().splitlines()[at] for at in (2, -1))
     (desk.folder / "call").write_text(call + "\n")
     (desk.folder / "result").write_text(result + "\n")
-    desk.program("claude", f"cat {desk.folder}/call; sleep 0.8; cat {desk.folder}/result")
+    desk.program("claude", f"cat {desk.folder}/call; sleep 2; cat {desk.folder}/result")
 
-    assert None is _take(desk, 0.3, 60_000)
+    assert None is _take(desk, 1.2, 60_000)

@@ -143,7 +143,7 @@ def test_a_place_that_is_full_from_the_start_is_refused(pipeline: Any) -> None:
     )  # fmt: skip
 
     assert 2 == done.returncode
-    assert "cannot be written: File too large" in done.stderr
+    assert "cannot be written: file too large" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere, so nothing is read-only for it")
