@@ -143,7 +143,7 @@ class Process:
 
     def __init__(self, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "attractor.cli.main", "exec", *arguments],
+            [sys.executable, "-m", "attractor.cli.main", "exec", "--skip-preflight", *arguments],
             env={**os.environ, **KEYS}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
