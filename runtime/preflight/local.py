@@ -3,11 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from ..cli_agents.programs import PROGRAMS
 from ..environment import child_environment, find_program
-from ..llm.errors import Configuration
-from ..llm.failover import endpoints
-from ..llm.keys import Keys
 from ..plan import Model, Plan, Provider
 from ..steps.codergen import unsupported_providers
 from .findings import Check, Verdict
@@ -43,6 +39,10 @@ def keys(plan: Plan, environment: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _wrong_with_key(name: str, provider: Provider, environment: Mapping[str, str]) -> str:
+    from ..llm.errors import Configuration  # a run that asks no model does without these
+    from ..llm.failover import endpoints
+    from ..llm.keys import Keys
+
     try:
         Keys(environment).check(endpoints([Model(name, "")], {name: provider}))
     except Configuration as error:
@@ -58,6 +58,8 @@ def executables(plan: Plan, environment: Mapping[str, str]) -> Iterator[Check]:
             yield Check("executable", program, Verdict.PASS, f"is {place}", provider=", ".join(users))
             continue
         whom = f"provider {', '.join(users)} is answered by it (backend: cli)" if users else "commands are run by it"
+        from ..cli_agents.programs import PROGRAMS
+
         advice = f"get it with: {PROGRAMS[program].install}" if program in PROGRAMS else "install it"
         message = f"there is no {program!r} on the PATH, and {whom}; {advice}, or put its folder on the PATH"
         yield Check("executable", program, Verdict.FAIL, message, provider=", ".join(users))
