@@ -93,6 +93,7 @@ class Ended(NamedTuple):
 
     outcome: Outcome | None
     text: str  # the model's last words
+    is_spent: bool = False  # whoever goes on with this conversation would only end in the same way
 
 
 class Session:
@@ -126,7 +127,7 @@ class Session:
         try:
             response = self._ask()
         except LlmError as error:
-            return Ended(outcome_of(error), self._text)
+            return Ended(outcome_of(error), self._text, isinstance(error, ContextLength))
         message = self._ports.record.add(response.message)
         if self._gauge is not None:
             self._gauge.counted(response, len(self._ports.record.messages))
@@ -228,7 +229,7 @@ class Session:
         verdict = self._guards.after(calls, answers)
         if isinstance(verdict, Outcome):
             self._ports.tell("ERROR", {"kind": verdict.failure_signature, "message": verdict.failure_reason})
-            return Ended(verdict, self._text)
+            return Ended(verdict, self._text, is_spent=True)
         if isinstance(verdict, Circle):
             self._ports.tell("LOOP_DETECTION", {"message": verdict.advice, "signature": verdict.signature})
             self._steer(verdict.advice)
@@ -252,7 +253,7 @@ class Session:
 
     def _without_keys(self, answered: Answered) -> Answered:
         """Return the answer as it may be kept; a file of the whole output is mended, too."""
-        if answered.full is not None and answered.chars <= _EVENT_CHARS:
+        if answered.full is not None:
             whole = answered.full.read_text("utf-8", "replace")
             hidden = self._ports.model.hide(whole)
             if hidden != whole:

@@ -11,7 +11,7 @@ from ..agent.system_prompt import git_snapshot, system_prompt
 from ..agent.tools.contract import Bench
 from ..agent.tools.dispatch import Toolbox
 from ..llm.client import Asker, Conversation
-from ..llm.errors import ContextLength, LlmError, outcome_of
+from ..llm.errors import LlmError, outcome_of
 from ..outcome import NO_USAGE, FailureClass, Json, Outcome
 from ..plan import CodergenWork, Provider
 from ..session_log import SessionLog, write_provider_used, write_text
@@ -69,7 +69,7 @@ class _Stage:
             self._tell_start(talk, kept, memory)
             ended = Session(self._ports(talk, kept), self._rules()).run(prompt)
             outcome = ended.outcome or self._desk.outcome
-            if outcome is not None and _is_spent(outcome):
+            if outcome is not None and ended.is_spent:
                 kept.give_up(outcome.failure_reason)
             kept.end(outcome.word if outcome else "")
             return self._report(talk, ended._replace(outcome=outcome))
@@ -175,10 +175,3 @@ class _Stage:
 
 def _contexts(providers: Mapping[str, Provider]) -> dict[tuple[str, str], int]:
     return {(key, model): tokens for key, provider in providers.items() for model, tokens in provider.contexts.items()}
-
-
-def _is_spent(outcome: Outcome) -> bool:
-    """Whether a conversation ended so that going on with it would only repeat that."""
-    return outcome.failure_signature.startswith(
-        (ContextLength.kind, "repeated malformed", "too many malformed", "repeated failing", "loop ")
-    )
