@@ -103,7 +103,8 @@ def cut_off(error: OSError) -> str:
 
 def whole_lines(path: Path) -> int:
     """Cut off a last line without its end, which was being written when a process died; return how many are left."""
-    with open(path, "r+b") as file:
+    with open(path, "a+b") as file:
+        file.seek(0)
         text = file.read()
         file.truncate(text.rfind(b"\n") + 1)
     return text.count(b"\n")

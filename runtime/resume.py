@@ -3,14 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from .checkpoint import CheckpointError, Loaded, load
+from .interrupted import interrupted_usage
 from .journal import Resumed, outcome_from_json
 from .lock import Busy, RunLock
-from .outcome import NO_USAGE, Usage
 from .plan import PASSIVE_KINDS, Kind, ParallelWork, Plan
 from .schema import complaint
 from .state import Position, RunState
@@ -103,8 +102,8 @@ def resumption(stopped: Stopped, plan: Plan, *, retry_failed: bool) -> Resumed:
 
 
 def _entry(stopped: Stopped, retry: str = "", at: Position = Position("", None, "")) -> Resumed:  # noqa: B008
-    told = (stopped.folder / "progress.ndjson").read_bytes().count(b"\n")
-    return Resumed(interrupted_usage(stopped), told, retry, at.node, at.outcome, "")
+    spent, told = interrupted_usage(stopped.folder, stopped.state)
+    return Resumed(spent, told, retry, at.node, at.outcome, "")
 
 
 def _of(node: str) -> str:
@@ -170,68 +169,3 @@ def _last_line(path: Path) -> dict[str, Any]:
     whole = text[: text.rfind(b"\n")]
     document: dict[str, Any] = json.loads(whole[whole.rfind(b"\n") + 1 :])
     return document
-
-
-class _Visit(NamedTuple):
-    branch: str
-    node: str
-    visit: int
-
-
-CALL, MANAGER, FINISHED = b'"event":"llm_re', b'"kind":"stack.manager_loop"', b'"event":"stage_finished"'
-
-
-def interrupted_usage(stopped: Stopped) -> Usage:
-    """Return what the visits have cost that were cut off since the run was resumed last, as far as it has told."""
-    spent: dict[_Visit, Usage] = {}
-    managers: dict[_Visit, list[str]] = {}
-    with (stopped.folder / "progress.ndjson").open("rb") as file:
-        for line in islice(file, stopped.state.told, None):
-            # Most lines are not read: a long run goes on as soon as a short one.
-            if not line.endswith(b"\n") or not (
-                CALL in line or MANAGER in line or ((spent or managers) and FINISHED in line)
-            ):
-                continue
-            event = json.loads(line)
-            visit = _Visit(event.get("in_branch", ""), event.get("node_id", ""), event.get("visit", 0))
-            match event["event"]:
-                case "stage_finished":
-                    spent.pop(visit, None)
-                    managers.pop(visit, None)
-                case "stage_started":
-                    managers.setdefault(visit, []).append(event["folder"])
-                case "llm_request" | "llm_response":
-                    spent[visit] = spent.get(visit, NO_USAGE) + _cost(event)
-                case _:
-                    pass
-    for visit, folders in managers.items():
-        spent[visit] = sum((_of_children(stopped.folder / each) for each in folders), spent.get(visit, NO_USAGE))
-    return sum((usage for visit, usage in spent.items() if not _is_over(stopped.state, visit)), start=NO_USAGE)
-
-
-def _of_children(folder: Path) -> Usage:
-    """Return what the child pipelines of a manager's attempt have cost, children of children included."""
-    lines = (line for path in sorted(folder.rglob("progress.ndjson")) for line in path.read_bytes().splitlines(True))
-    told = (json.loads(line) for line in lines if CALL in line and line.endswith(b"\n"))
-    return sum((_cost(event) for event in told if event["event"] in ("llm_request", "llm_response")), start=NO_USAGE)
-
-
-def _cost(event: Mapping[str, Any]) -> Usage:
-    if event["event"] == "llm_request":
-        return Usage(llm_calls=1)
-    return Usage(
-        input_tokens=event["input_tokens"],
-        output_tokens=event["output_tokens"],
-        cache_read_tokens=event["cache_read_tokens"],
-        cache_write_tokens=event["cache_write_tokens"],
-        cost_usd=event["cost_usd"],
-    )
-
-
-def _is_over(state: RunState, visit: _Visit) -> bool:
-    """Whether the journal holds a visit whose end was not told any more: the process died in between."""
-    try:
-        walk = state.walk_of(visit.branch)
-    except KeyError:  # its region is over, and it was not needed any more
-        return False
-    return walk.visits.get(visit.node, 0) >= visit.visit

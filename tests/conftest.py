@@ -28,6 +28,9 @@ DOCUMENTS = {
 }
 
 
+LOOKED_AT: set[Path] = set()  # folders of single tests
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the expected files of tests/golden")
 
@@ -39,11 +42,15 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def state_folder_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep the runs of tests out of the user's own list."""
+    """Keep the runs of tests out of the user's own list; look at those that several tests have shared, too."""
     folder = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(folder))
         yield folder / "attractor"
+    for journal in sorted(tmp_path_factory.getbasetemp().rglob("journal.ndjson")):
+        if LOOKED_AT.isdisjoint(journal.parents):
+            complaints = complaints_about(journal.parent)
+            assert [] == complaints, journal.parent
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +61,8 @@ def run_directories_are_valid(request: pytest.FixtureRequest) -> Iterator[None]:
     """
     folder = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
     yield
+    if folder is not None:
+        LOOKED_AT.add(folder)
     if folder is not None and request.node.get_closest_marker("broken_run_dir") is None:
         for journal in sorted(folder.rglob("journal.ndjson")):
             complaints = complaints_about(journal.parent)
