@@ -89,16 +89,19 @@ def resumption(stopped: Stopped, plan: Plan, *, retry_failed: bool) -> Resumed:
     missing = [node for node in _nodes(state) if node not in plan.nodes]
     if missing:
         raise NotResumable(f"the plan has no node {missing[0]!r}, which the run has visited; it cannot go on with it")
-    if state.ended == "success":
+    is_told = (
+        stopped.folder / "final.json"
+    ).exists()  # else it died with its last words on its lips, and says them now
+    if state.ended == "success" and is_told:
         raise NotResumable(f"the run in {str(stopped.folder)!r} has ended in success; there is nothing to resume")
-    if state.ended != "fail":
-        if retry_failed:
-            raise NotResumable("the run has not failed, it was cut off; resume it without --retry-failed")
-        return _entry(stopped)
-    last = _last_line(stopped.folder / "journal.ndjson")
-    if not retry_failed:
-        raise NotResumable(f"the run has failed: {last['reason']}; --retry-failed runs {_of(last['node'])} again")
-    return _again(stopped, plan, last["node"])
+    if state.ended != "fail" and retry_failed:
+        raise NotResumable("the run has not failed, it was cut off; resume it without --retry-failed")
+    if state.ended == "fail" and (retry_failed or is_told):
+        last = _last_line(stopped.folder / "journal.ndjson")
+        if not retry_failed:
+            raise NotResumable(f"the run has failed: {last['reason']}; --retry-failed runs {_of(last['node'])} again")
+        return _again(stopped, plan, last["node"])
+    return _entry(stopped)
 
 
 def _entry(stopped: Stopped, retry: str = "", at: Position = Position("", None, "")) -> Resumed:  # noqa: B008

@@ -525,3 +525,19 @@ def test_a_run_that_was_stopped_by_a_signal_goes_on(crashing: Any) -> None:
         again.code,
         [name for name in again.names() if name in ("run_canceled", "run_completed")],
     )
+
+
+@pytest.mark.parametrize(("command_", "code", "status"), [("true", 0, "success"), ("false", 1, "fail")])
+def test_a_run_that_died_between_its_end_and_its_result_says_the_result(
+    crashing: Any, command_: str, code: int, status: str
+) -> None:
+    made = crashing({"a": command_}, "start -> a -> exit")
+    folder = made.exec("--quiet").folder
+    (folder / "final.json").unlink()
+    lines = (folder / "progress.ndjson").read_bytes().splitlines(keepends=True)
+    (folder / "progress.ndjson").write_bytes(b"".join(lines[:-1]))
+
+    done = resumed(folder)
+
+    assert (code, status, ["a"]) == (done.code, done.final["status"], made.ran())
+    assert 2 == resumed(folder).code
