@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from .lock import Busy, RunLock
 from .plan import PASSIVE_KINDS, Kind, ParallelWork, Plan
 from .schema import complaint
 from .state import Position, RunState
+
+TERMINAL = ("run_completed", "run_failed", "run_canceled")
 
 
 class NotResumable(Exception):
@@ -89,9 +91,7 @@ def resumption(stopped: Stopped, plan: Plan, *, retry_failed: bool) -> Resumed:
     missing = [node for node in _nodes(state) if node not in plan.nodes]
     if missing:
         raise NotResumable(f"the plan has no node {missing[0]!r}, which the run has visited; it cannot go on with it")
-    is_told = (
-        stopped.folder / "final.json"
-    ).exists()  # else it died with its last words on its lips, and says them now
+    is_told = _has_said_so(stopped.folder)  # else it died with its last words on its lips, and says them now
     if state.ended == "success" and is_told:
         raise NotResumable(f"the run in {str(stopped.folder)!r} has ended in success; there is nothing to resume")
     if state.ended != "fail" and retry_failed:
@@ -107,6 +107,13 @@ def resumption(stopped: Stopped, plan: Plan, *, retry_failed: bool) -> Resumed:
 def _entry(stopped: Stopped, retry: str = "", at: Position = Position("", None, "")) -> Resumed:  # noqa: B008
     spent, told = interrupted_usage(stopped.folder, stopped.state)
     return Resumed(spent, told, retry, at.node, at.outcome, "")
+
+
+def _has_said_so(folder: Path) -> bool:
+    """Whether a run that has ended has left its result, and told of it."""
+    with suppress(OSError, ValueError, KeyError):
+        return (folder / "final.json").exists() and _last_line(folder / "progress.ndjson")["event"] in TERMINAL
+    return False
 
 
 def _of(node: str) -> str:

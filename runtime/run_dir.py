@@ -175,6 +175,8 @@ class RunDir:
                 kept = f"{self._root}/{self.aside}/{node_folder}"
                 os.makedirs(kept, exist_ok=True)
                 os.rename(f"{self._root}/{node_folder}/{name}", f"{kept}/{name}")
+                for half_written in Path(kept, name).rglob("*.json.tmp"):
+                    half_written.unlink()
 
     def write_outcome(self, folder: str, outcome: Outcome) -> None:
         """Write an attempt's `status.json`; `folder` as `stage_folder` returned it."""

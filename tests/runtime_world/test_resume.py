@@ -527,13 +527,15 @@ def test_a_run_that_was_stopped_by_a_signal_goes_on(crashing: Any) -> None:
     )
 
 
+@pytest.mark.parametrize("without_result", [True, False], ids=["no final.json", "no last event"])
 @pytest.mark.parametrize(("command_", "code", "status"), [("true", 0, "success"), ("false", 1, "fail")])
 def test_a_run_that_died_between_its_end_and_its_result_says_the_result(
-    crashing: Any, command_: str, code: int, status: str
+    crashing: Any, command_: str, code: int, status: str, without_result: bool
 ) -> None:
     made = crashing({"a": command_}, "start -> a -> exit")
     folder = made.exec("--quiet").folder
-    (folder / "final.json").unlink()
+    if without_result:
+        (folder / "final.json").unlink()
     lines = (folder / "progress.ndjson").read_bytes().splitlines(keepends=True)
     (folder / "progress.ndjson").write_bytes(b"".join(lines[:-1]))
 

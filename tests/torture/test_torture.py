@@ -84,6 +84,8 @@ def command(at: Place) -> list[str]:
 def tortured(at: Place, chance: random.Random, kills: int, whole_s: float) -> int:
     """Run to the end, killing at most so often; return how often it was killed."""
     for killed in range(kills):
+        if is_over(at):
+            return killed
         with subprocess.Popen(command(at), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             try:
                 said, _ = process.communicate(timeout=whole_s * chance.uniform(*LIFE))
@@ -92,8 +94,16 @@ def tortured(at: Place, chance: random.Random, kills: int, whole_s: float) -> in
                 continue
             assert 0 == process.returncode, said
             return killed
-    subprocess.run(command(at), check=True, capture_output=True)
+    if not is_over(at):
+        subprocess.run(command(at), check=True, capture_output=True)
     return kills
+
+
+def is_over(at: Place) -> bool:
+    """Whether the last kill came when everything was written down."""
+    if not (at.run / "final.json").exists():
+        return False
+    return '"event":"run_completed"' in (at.run / "progress.ndjson").read_text().splitlines()[-1]
 
 
 def end_of(at: Place) -> End:
