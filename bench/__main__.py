@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"there is no bench {unknown[0]!r}; there are {', '.join(known)}")
     machine = (
         f"{os.cpu_count()} processors, {platform.python_implementation()} {platform.python_version()}, "
-        f"{platform.system()} {platform.machine()}"
+        f"{platform.system()} {platform.machine()}, load average {os.getloadavg()[0]:.1f} at the start"
     )
     print(machine)
     page = [HEAD.format(date=datetime.now(UTC).date(), machine=machine)]
