@@ -102,7 +102,9 @@ class _Seat:
         if self._terminal is None or not self._has_turn(self._terminal):
             cancellation.wait(seconds)
             return None
-        if not select.select([self._terminal.stdin], [], [], seconds)[0]:
+        keyboard = select.poll()  # select() knows no file beyond the 1,024th
+        keyboard.register(self._terminal.stdin, select.POLLIN)
+        if not keyboard.poll(seconds * 1000):
             return None
         line = self._terminal.stdin.readline()
         if not line:

@@ -1,5 +1,6 @@
 """Human gates: who answers, how, and what happens when nobody does."""
 
+import contextlib
 import json
 import os
 import pty
@@ -174,6 +175,13 @@ def test_a_person_answers_at_the_terminal(tmp_path: Path) -> None:
     assert "hold" == chosen.target
     assert "[Y] Yes" in shown
     assert "'perhaps' is not one of them" in shown
+
+
+def test_a_person_is_heard_however_many_files_are_open(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as opened:
+        for _ in range(1_100):
+            opened.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        test_a_person_answers_at_the_terminal(tmp_path)
 
 
 @pytest.mark.flaky(reruns=3)
