@@ -25,6 +25,8 @@ NODES = 1000
 COMMITS = 40
 BRANCHES = 8
 PROGRAM = str(Path(sys.executable).with_name("attractor"))
+# Measured programs may keep byte code, as installed ones do.
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
 
 def chain(folder: Path, nodes: int) -> Path:
@@ -62,7 +64,7 @@ class Run:
     def __init__(self, plan: Path, folder: Path) -> None:
         command = [PROGRAM, "exec", str(plan), "--run-dir", str(folder), "--quiet"]
         began = time.time()
-        self.seconds = seconds(lambda: subprocess.run(command, check=True, capture_output=True))
+        self.seconds = seconds(lambda: subprocess.run(command, check=True, capture_output=True, env=ENVIRONMENT))
         events = [json.loads(line) for line in (folder / "progress.ndjson").read_text().splitlines()]
         self.first_node_s = next(_moment(each) for each in events if each["event"] == "stage_started") - began
         self.ends = [_moment(each) for each in events if each["event"] == "stage_finished"]
